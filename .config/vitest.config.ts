@@ -1,0 +1,21 @@
+import { fileURLToPath } from 'node:url';
+import { defineConfig } from 'vitest/config';
+
+const root = fileURLToPath(new URL('..', import.meta.url));
+
+/** Unit tests: beside the code they prove, no server, no network. `make check` runs exactly these. */
+export default defineConfig({
+  root,
+  test: {
+    include: ['dataplane/**/*.test.ts', 'operator/**/*.test.ts', 'crds/**/*.test.ts', 'e2e/harness/**/*.test.ts'],
+    environment: 'node',
+    testTimeout: 20_000,
+    coverage: {
+      provider: 'v8',
+      include: ['dataplane/**/*.ts', 'operator/**/*.ts', 'crds/**/*.ts'],
+      exclude: ['**/*.test.ts', '**/vectors/**'],
+      reporter: ['lcovonly'],
+      reportsDirectory: 'coverage/unit',
+    },
+  },
+});

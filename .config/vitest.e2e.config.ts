@@ -1,0 +1,16 @@
+import { fileURLToPath } from 'node:url';
+import { defineConfig } from 'vitest/config';
+
+const root = fileURLToPath(new URL('..', import.meta.url));
+
+/** End-to-end cases: a real data plane, a real KMIP server, real clients. One file at a time: they share two cores. */
+export default defineConfig({
+  root,
+  test: {
+    include: ['e2e/cases/**/*.test.ts'],
+    environment: 'node',
+    fileParallelism: false,
+    testTimeout: 180_000,
+    hookTimeout: 120_000,
+  },
+});
