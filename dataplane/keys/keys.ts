@@ -31,14 +31,22 @@ export interface KeyProvider {
 }
 
 export type KmsErrorCode =
-  /** No usable key and the KMS cannot be reached: 503 with Retry-After. */ | 'Unavailable'
-  /** 403 KMS.AccessDenied */ | 'AccessDenied'
-  /** 400 KMS.NotFound */ | 'NotFound'
-  /** 400 KMS.InvalidState */ | 'InvalidState'
-  /** Wrong check value: 500, alarm. */ | 'KeyMismatch'
-  /** Several keys under our unique name, or one that is not ours. */ | 'Conflict'
-  /** The KMS refused for another lasting reason; the message says which. */ | 'Refused'
-  /** No such connection in the configuration. */ | 'UnknownConnection';
+  /** No usable key and the KMS cannot be reached: 503 with Retry-After. */
+  | 'Unavailable'
+  /** 403 KMS.AccessDenied */
+  | 'AccessDenied'
+  /** 400 KMS.NotFound */
+  | 'NotFound'
+  /** 400 KMS.InvalidState */
+  | 'InvalidState'
+  /** Wrong check value: 500, alarm. */
+  | 'KeyMismatch'
+  /** Several keys under our unique name, or one that is not ours. */
+  | 'Conflict'
+  /** The KMS refused for another lasting reason; the message says which. */
+  | 'Refused'
+  /** No such connection in the configuration. */
+  | 'UnknownConnection';
 
 export class KmsError extends Error {
   readonly code: KmsErrorCode;

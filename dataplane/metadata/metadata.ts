@@ -65,7 +65,12 @@ export interface Descriptor {
 /** Where the bytes of a body are. `salt` is null for plain blobs. */
 export type BodyPlace =
   | { readonly kind: 'inline'; readonly stored: Uint8Array; readonly salt: Uint8Array | null }
-  | { readonly kind: 'blob'; readonly location: BlobLocation; readonly storedBytes: number; readonly salt: Uint8Array | null }
+  | {
+      readonly kind: 'blob';
+      readonly location: BlobLocation;
+      readonly storedBytes: number;
+      readonly salt: Uint8Array | null;
+    }
   | { readonly kind: 'parts' };
 
 /** One version of an object, complete but for pages of parts. */
@@ -233,7 +238,10 @@ export interface UploadListQuery {
 }
 
 export interface UploadPage {
-  readonly uploads: readonly Pick<UploadRow, 'uploadId' | 'key' | 'createdMs' | 'ownerId' | 'checksumAlgorithm' | 'checksumType'>[];
+  readonly uploads: readonly Pick<
+    UploadRow,
+    'uploadId' | 'key' | 'createdMs' | 'ownerId' | 'checksumAlgorithm' | 'checksumType'
+  >[];
   readonly commonPrefixes: readonly Uint8Array[];
   readonly next: { readonly key: Uint8Array; readonly uploadId: Id | null } | null;
 }
@@ -253,7 +261,12 @@ export interface Usage {
 export interface Metadata {
   // Buckets and key versions
   bucket(name: string): Promise<BucketDocument | null>;
-  listBuckets(query: { readonly ownerId: string; readonly prefix: string; readonly after: string; readonly limit: number }): Promise<readonly BucketDocument[]>;
+  listBuckets(query: {
+    readonly ownerId: string;
+    readonly prefix: string;
+    readonly after: string;
+    readonly limit: number;
+  }): Promise<readonly BucketDocument[]>;
   /** Creates the bucket (and reserves its key version); an existing one of that name is returned instead, untouched. */
   createBucket(bucket: BucketDocument, keyVersion: KeyVersionDocument | null): Promise<BucketDocument | null>;
   /** Replaces the document whose revision is one lower; otherwise MetadataError 'Conflict'. With `keyVersion`, both or neither. */
@@ -274,11 +287,19 @@ export interface Metadata {
   /** Makes the version current, in one transaction with its body. Re-checks the bucket: 'NoSuchBucket', 'PreconditionFailed', 'SourceChanged'. */
   commitVersion(version: NewVersion, body: NewBody, expectCurrent: ExpectCurrent): Promise<void>;
   /** Removes the current object; false when there was none. 'PreconditionFailed' when expectCurrent does not hold. */
-  deleteObject(bucketName: string, bucketUid: Id, key: Uint8Array, expectCurrent: ExpectCurrent): Promise<boolean>;
+  deleteObject(
+    bucketName: string,
+    bucketUid: Id,
+    key: Uint8Array,
+    expectCurrent: ExpectCurrent,
+  ): Promise<boolean>;
   /** Pages of parts by page number, in order. */
   partPages(bodyId: Id, firstPage: number, lastPage: number): Promise<readonly PartPage[]>;
   /** The page that holds this plaintext offset, or this part number; null when none does. Unauthenticated: verify the page. */
-  findPage(bodyId: Id, at: { readonly offset: number } | { readonly partNumber: number }): Promise<number | null>;
+  findPage(
+    bodyId: Id,
+    at: { readonly offset: number } | { readonly partNumber: number },
+  ): Promise<number | null>;
   /** CRCs of the 128 KiB blocks first..last of a plain blob. */
   blobCrcs(blobId: Id, firstBlock: number, lastBlock: number): Promise<BlobCrcs>;
 
@@ -287,10 +308,19 @@ export interface Metadata {
   upload(bucketUid: Id, key: Uint8Array, uploadId: Id): Promise<UploadRow | null>;
   listUploads(query: UploadListQuery): Promise<UploadPage>;
   /** Adds or replaces a part (the replaced blob becomes garbage). 'NoSuchUpload' when it ended meanwhile. */
-  commitPart(upload: { readonly bucketUid: Id; readonly uploadId: Id }, part: UploadPart, crcs: BlobCrcs): Promise<void>;
+  commitPart(
+    upload: { readonly bucketUid: Id; readonly uploadId: Id },
+    part: UploadPart,
+    crcs: BlobCrcs,
+  ): Promise<void>;
   uploadParts(uploadId: Id, afterPartNumber: number, limit: number): Promise<readonly UploadPart[]>;
   /** Ends the upload: version + pages in, unused parts to garbage. 'UploadChanged' when revision differs, 'NoSuchUpload'. */
-  completeUpload(upload: { readonly uploadId: Id; readonly revision: number }, version: NewVersion, pages: readonly PartPage[], expectCurrent: ExpectCurrent): Promise<void>;
+  completeUpload(
+    upload: { readonly uploadId: Id; readonly revision: number },
+    version: NewVersion,
+    pages: readonly PartPage[],
+    expectCurrent: ExpectCurrent,
+  ): Promise<void>;
   /** The version that a completed upload made, for a repeated Complete; null when unknown. */
   completedUpload(bucketUid: Id, key: Uint8Array, uploadId: Id): Promise<Id | null>;
   abortUpload(bucketUid: Id, key: Uint8Array, uploadId: Id): Promise<boolean>;
@@ -307,11 +337,21 @@ export interface Metadata {
 }
 
 export type MetadataErrorCode =
-  | 'NoSuchBucket' | 'NotEmpty' | 'Conflict' | 'PreconditionFailed' | 'SourceChanged' | 'NoSuchUpload' | 'UploadChanged'
-  /** The writer's queue is full: 503 SlowDown. */ | 'Busy'
-  /** The free-space reserve is reached: 503, DELETE still works. */ | 'NoSpace'
-  /** A MAC did not verify, or a row is missing where it must be. */ | 'Integrity'
-  /** The engine failed; nothing of the operation is in force. */ | 'Unavailable';
+  | 'NoSuchBucket'
+  | 'NotEmpty'
+  | 'Conflict'
+  | 'PreconditionFailed'
+  | 'SourceChanged'
+  | 'NoSuchUpload'
+  | 'UploadChanged'
+  /** The writer's queue is full: 503 SlowDown. */
+  | 'Busy'
+  /** The free-space reserve is reached: 503, DELETE still works. */
+  | 'NoSpace'
+  /** A MAC did not verify, or a row is missing where it must be. */
+  | 'Integrity'
+  /** The engine failed; nothing of the operation is in force. */
+  | 'Unavailable';
 
 export class MetadataError extends Error {
   readonly code: MetadataErrorCode;

@@ -11,7 +11,8 @@ export class HeaderBag {
   /** `raw` is node:http's rawHeaders or rawTrailers: name, value, name, value. Values are latin1-decoded bytes. */
   constructor(raw: readonly string[]) {
     const entries: [string, string][] = [];
-    for (let i = 0; i + 1 < raw.length; i += 2) entries.push([(raw[i] ?? '').toLowerCase(), raw[i + 1] ?? '']);
+    for (let i = 0; i + 1 < raw.length; i += 2)
+      entries.push([(raw[i] ?? '').toLowerCase(), raw[i + 1] ?? '']);
     this.entries = entries;
   }
 
