@@ -7,7 +7,13 @@ const root = fileURLToPath(new URL('..', import.meta.url));
 export default defineConfig({
   root,
   test: {
-    include: ['dataplane/**/*.test.ts', 'operator/**/*.test.ts', 'crds/**/*.test.ts', 'e2e/harness/**/*.test.ts'],
+    include: [
+      'dataplane/**/*.test.ts',
+      'operator/**/*.test.ts',
+      'crds/**/*.test.ts',
+      'e2e/harness/**/*.test.ts',
+      '.tools/**/*.test.ts',
+    ],
     environment: 'node',
     testTimeout: 20_000,
     coverage: {
