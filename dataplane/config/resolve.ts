@@ -1,0 +1,188 @@
+/** From the parsed file to settings: reads the files that it names and checks what they hold. */
+import { createPrivateKey, createSecretKey, type KeyObject, X509Certificate } from 'node:crypto';
+import { availableParallelism } from 'node:os';
+import { relative, resolve } from 'node:path';
+import type { z } from 'zod';
+import type { KmsConnectionSettings } from '../keys/settings.ts';
+import { problemsOf } from './problems.ts';
+import type { ReferencedFiles } from './referencedFiles.ts';
+import { type ConfigFile, kmipCredentialsFile, rootCredentialsFile } from './schema.ts';
+import type { ServerTls, Settings } from './settings.ts';
+
+const MIN_TOKEN_LENGTH = 32;
+
+/** The settings, or null after noting what is wrong in `files.problems`. `folder`: that of the configuration file. */
+export function resolveSettings(file: ConfigFile, folder: string, files: ReferencedFiles): Settings | null {
+  const key = installationKey(file.installation.keyFile, files);
+  const token = adminToken(file.admin.tokenFile, files);
+  const root = jsonFile(rootCredentialsFile, 'rootCredentials.file', file.rootCredentials.file, files);
+  const tls = file.s3.tls === undefined ? null : serverTls(file.s3.tls, files);
+  const kmsConnections = file.kmsConnections.map((connection, i) =>
+    kmsConnection(connection, `kmsConnections[${i}]`, files),
+  );
+  const metadataPath = resolve(folder, file.metadata.path);
+  const blobsPath = resolve(folder, file.blobs.path);
+  if (!relative(blobsPath, metadataPath).startsWith('..')) {
+    files.problems.push({ path: 'metadata.path', message: 'must not be inside blobs.path' });
+  }
+  if (key === null || token === null || root === null || tls === undefined) return null;
+  return {
+    installation: { id: file.installation.id, region: file.installation.region, key },
+    s3: { listen: file.s3.listen, domains: file.s3.domains, tls },
+    admin: { listen: file.admin.listen, token },
+    monitoring: file.monitoring,
+    metadata: { engine: file.metadata.engine, path: metadataPath },
+    blobs: { engine: file.blobs.engine, path: blobsPath },
+    kmsConnections: kmsConnections.filter((connection) => connection !== null),
+    defaultKmsConnection: file.defaultKmsConnection ?? null,
+    rootCredentials: root,
+    policy: file.policy,
+    gc: { graceMs: file.gc.grace },
+    workers: file.workers === 'auto' ? availableParallelism() : file.workers,
+    log: file.log,
+  };
+}
+
+function installationKey(path: string, files: ReferencedFiles): KeyObject | null {
+  const field = 'installation.keyFile';
+  const text = files.text(field, path, 'secret')?.trim();
+  if (text === undefined) return null;
+  if (!/^[0-9A-Fa-f]{64}$/.test(text)) {
+    files.problems.push({
+      path: field,
+      message: 'the file must hold 64 hex characters (openssl rand -hex 32)',
+    });
+    return null;
+  }
+  const bytes = Buffer.allocUnsafeSlow(32);
+  bytes.write(text, 'hex');
+  const key = createSecretKey(bytes);
+  bytes.fill(0);
+  return key;
+}
+
+function adminToken(path: string, files: ReferencedFiles): string | null {
+  const field = 'admin.tokenFile';
+  const text = files.text(field, path, 'secret')?.trim();
+  if (text === undefined) return null;
+  if (text.length >= MIN_TOKEN_LENGTH && /^[A-Za-z0-9._~+/=-]+$/.test(text)) return text;
+  files.problems.push({
+    path: field,
+    message: `the file must hold a bearer token of at least ${MIN_TOKEN_LENGTH} letters, digits or "._~+/=-" (openssl rand -hex 32)`,
+  });
+  return null;
+}
+
+/** A JSON file of a known form. Problems name the field and the member, never a value. */
+function jsonFile<Schema extends z.ZodType>(
+  schema: Schema,
+  field: string,
+  path: string,
+  files: ReferencedFiles,
+): z.output<Schema> | null {
+  const text = files.text(field, path, 'secret');
+  if (text === null) return null;
+  let json: unknown;
+  try {
+    json = JSON.parse(text);
+  } catch {
+    // The parser's message repeats a piece of the text, which is secret.
+    files.problems.push({ path: field, message: 'the file must hold JSON' });
+    return null;
+  }
+  const parsed = schema.safeParse(json);
+  if (parsed.success) return parsed.data;
+  for (const problem of problemsOf(parsed.error)) {
+    files.problems.push({
+      path: field,
+      message: `in the file, ${problem.path === '' ? 'the document' : problem.path}: ${problem.message}`,
+    });
+  }
+  return null;
+}
+
+/** undefined after noting a problem. */
+function serverTls(
+  tls: { certFile: string; keyFile: string },
+  files: ReferencedFiles,
+): ServerTls | undefined {
+  const pair = certificateAndKey('s3.tls', tls, files);
+  return pair ?? undefined;
+}
+
+function certificateAndKey(
+  field: string,
+  tls: { certFile: string; keyFile: string },
+  files: ReferencedFiles,
+): ServerTls | null {
+  const cert = files.text(`${field}.certFile`, tls.certFile, 'public');
+  const key = files.text(`${field}.keyFile`, tls.keyFile, 'secret');
+  const certificate = cert === null ? null : parseCertificate(`${field}.certFile`, cert, files);
+  if (cert === null || key === null || certificate === null) return null;
+  let privateKey: KeyObject;
+  try {
+    privateKey = createPrivateKey(key);
+  } catch {
+    // OpenSSL's message can repeat a piece of the text, which is secret.
+    files.problems.push({
+      path: `${field}.keyFile`,
+      message: 'the file must hold an unencrypted private key in PEM',
+    });
+    return null;
+  }
+  if (certificate.checkPrivateKey(privateKey)) return { cert, key };
+  files.problems.push({
+    path: `${field}.keyFile`,
+    message: 'the key does not belong to the certificate of certFile',
+  });
+  return null;
+}
+
+function parseCertificate(field: string, pem: string, files: ReferencedFiles): X509Certificate | null {
+  try {
+    const certificate = new X509Certificate(pem);
+    if (certificate.validToDate.getTime() < Date.now()) {
+      files.warnings.push(`${field}: the certificate expired on ${certificate.validTo}`);
+    }
+    return certificate;
+  } catch {
+    // The reason is OpenSSL's, about its own parser; what the reader needs is what the file must hold.
+    files.problems.push({ path: field, message: 'the file must hold a certificate in PEM' });
+    return null;
+  }
+}
+
+function kmsConnection(
+  connection: ConfigFile['kmsConnections'][number],
+  field: string,
+  files: ReferencedFiles,
+): KmsConnectionSettings | null {
+  const { kmip } = connection;
+  const pair = certificateAndKey(`${field}.kmip.tls`, kmip.tls, files);
+  const ca = files.text(`${field}.kmip.tls.caFile`, kmip.tls.caFile, 'public');
+  const authority = ca === null ? null : parseCertificate(`${field}.kmip.tls.caFile`, ca, files);
+  const credentials =
+    kmip.credentialsFile === undefined
+      ? undefined
+      : jsonFile(kmipCredentialsFile, `${field}.kmip.credentialsFile`, kmip.credentialsFile, files);
+  if (pair === null || ca === null || authority === null || credentials === null) return null;
+  return {
+    name: connection.name,
+    endpoints: kmip.endpoints.map(({ host, port, serverName }) => ({
+      host,
+      port,
+      ...(serverName === undefined ? {} : { serverName }),
+    })),
+    tls: { ...pair, ca },
+    ...(credentials === undefined ? {} : { credentials }),
+    protocol: kmip.protocol,
+    keyNamePrefix: kmip.keyNamePrefix,
+    objectGroup: kmip.objectGroup,
+    timeouts: {
+      connectMs: kmip.timeouts.connect,
+      requestMs: kmip.timeouts.request,
+      totalMs: kmip.timeouts.total,
+    },
+    cache: { ttlMs: connection.cache.ttl, staleLimitMs: connection.cache.staleLimit },
+  };
+}

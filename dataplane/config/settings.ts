@@ -1,0 +1,58 @@
+/**
+ * The settings of the process as the loader hands them on: defaults filled in, paths absolute, secrets read.
+ *
+ * Everything here survives structured cloning, so that threads can be given it as it is. It holds secrets: never
+ * log it.
+ */
+import type { KeyObject } from 'node:crypto';
+import type { KmsConnectionSettings } from '../keys/settings.ts';
+
+/** Where to listen. Port 0 = any free port; the ready line of the log tells which. */
+export interface ListenAddress {
+  readonly host: string;
+  readonly port: number;
+}
+
+export type LogLevel = 'trace' | 'debug' | 'info' | 'warn' | 'error' | 'fatal';
+
+export type Allowance = 'Allowed' | 'Refused';
+
+/** PEM texts; `key` is a secret. */
+export interface ServerTls {
+  readonly cert: string;
+  readonly key: string;
+}
+
+export interface Settings {
+  readonly installation: { readonly id: string; readonly region: string; readonly key: KeyObject };
+  readonly s3: {
+    readonly listen: ListenAddress;
+    readonly domains: readonly string[];
+    readonly tls: ServerTls | null;
+  };
+  readonly admin: { readonly listen: ListenAddress; readonly token: string };
+  readonly monitoring: { readonly listen: ListenAddress };
+  readonly metadata: { readonly engine: 'sqlite'; readonly path: string };
+  readonly blobs: { readonly engine: 'filesystem'; readonly path: string };
+  readonly kmsConnections: readonly KmsConnectionSettings[];
+  readonly defaultKmsConnection: string | null;
+  readonly rootCredentials: { readonly accessKeyId: string; readonly secretAccessKey: string };
+  readonly policy: { readonly plainBuckets: Allowance; readonly copyToPlain: Allowance };
+  readonly gc: { readonly graceMs: number };
+  /** S3 worker threads, at least 1. */
+  readonly workers: number;
+  readonly log: { readonly level: LogLevel };
+}
+
+export interface LoadedConfig {
+  /** Absolute path of the configuration file. */
+  readonly file: string;
+  /**
+   * 32 hex characters that change whenever the file or a file that it names changes; keyed with the installation
+   * key, so that it tells nothing about the secrets among them.
+   */
+  readonly hash: string;
+  readonly settings: Settings;
+  /** What is allowed but unwise, to be logged; one sentence each. */
+  readonly warnings: readonly string[];
+}

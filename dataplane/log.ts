@@ -1,0 +1,123 @@
+/**
+ * The log: one JSON object per line on standard output, from every thread.
+ *
+ * Owns the form of the lines and the guard that keeps secrets out of them. What is logged is for the rooms to say;
+ * the guard is the second line of defence, not a licence to log whole requests.
+ */
+import { KeyObject } from 'node:crypto';
+import { type DestinationStream, destination, type Logger, pino } from 'pino';
+import type { LogLevel } from './config/settings.ts';
+
+/** Names whose values never reach a line, whatever holds them; compared in lower case. */
+const SECRET_NAMES: ReadonlySet<string> = new Set([
+  'authorization',
+  'bucketkey',
+  'cookie',
+  'credentials',
+  'datakey',
+  'headers',
+  'key material',
+  'keymaterial',
+  'passphrase',
+  'password',
+  'pem',
+  'privatekey',
+  'query',
+  'rawheaders',
+  'rawquery',
+  'rawtrailers',
+  'rawurl',
+  'secret',
+  'secretaccesskey',
+  'signature',
+  'signingkey',
+  'token',
+  'url',
+]);
+
+const MAX_DEPTH = 6;
+const MAX_TEXT = 2_048;
+
+/** A copy of `value` fit for the log: no secret names, no bytes, no keys; errors as name, code, message and causes. */
+function guarded(value: unknown, depth: number): unknown {
+  if (typeof value === 'string') return value.length > MAX_TEXT ? `${value.slice(0, MAX_TEXT)}…` : value;
+  if (typeof value === 'bigint') return value.toString();
+  if (typeof value !== 'object' || value === null) return value;
+  if (value instanceof Error) return guardedError(value, depth);
+  if (ArrayBuffer.isView(value) || value instanceof ArrayBuffer) return `[${value.byteLength} bytes]`;
+  if (value instanceof KeyObject) return '[key]';
+  if (depth >= MAX_DEPTH) return '[deeper]';
+  if (Array.isArray(value)) return value.map((item) => guarded(item, depth + 1));
+  const copy: Record<string, unknown> = {};
+  for (const [name, item] of Object.entries(value)) {
+    copy[name] = SECRET_NAMES.has(name.toLowerCase()) ? '[redacted]' : guarded(item, depth + 1);
+  }
+  return copy;
+}
+
+function guardedError(error: Error, depth: number): Record<string, unknown> {
+  const code = 'code' in error ? error.code : undefined;
+  return {
+    type: error.name,
+    ...(typeof code === 'string' ? { code } : {}),
+    message: error.message,
+    stack: error.stack,
+    ...(error.cause === undefined || depth >= MAX_DEPTH ? {} : { cause: guarded(error.cause, depth + 1) }),
+  };
+}
+
+/** Standard output, written synchronously: a line is out before the process can die. Works in every thread. */
+export function standardOutput(): DestinationStream {
+  return destination({ dest: 1, sync: true });
+}
+
+/**
+ * A logger whose lines all carry `thread`. Levels as words, time as ISO 8601 UTC. Each thread makes its own; lines
+ * are written whole.
+ */
+export function createLogger(options: {
+  level: LogLevel;
+  thread: string;
+  destination: DestinationStream;
+}): Logger {
+  return pino(
+    {
+      level: options.level,
+      base: { thread: options.thread },
+      timestamp: () => `,"time":"${new Date().toISOString()}"`,
+      formatters: {
+        level: (label) => ({ level: label }),
+        log: (object) => {
+          const copy: Record<string, unknown> = {};
+          for (const [name, value] of Object.entries(object)) {
+            copy[name] = SECRET_NAMES.has(name.toLowerCase()) ? '[redacted]' : guarded(value, 0);
+          }
+          return copy;
+        },
+      },
+      serializers: { err: (error: unknown) => error },
+    },
+    options.destination,
+  );
+}
+
+/** What is logged of a finished S3 request. No headers, no query strings; `key` is decoded for reading only. */
+export interface RequestLine {
+  readonly requestId: string;
+  readonly method: string;
+  readonly operation: string;
+  readonly bucket: string | null;
+  readonly key: string | null;
+  readonly accessKeyId: string | null;
+  readonly status: number;
+  /** The S3 error code, null on success. */
+  readonly code: string | null;
+  readonly bytesIn: number;
+  readonly bytesOut: number;
+  readonly durationMs: number;
+}
+
+/** One line per request, at level info. */
+export function logRequest(log: Logger, line: RequestLine): void {
+  log.info(line, 'request');
+}
