@@ -58,18 +58,16 @@ function isNotBuilt(name: string): boolean {
 
 /**
  * Honours x-amz-expected-bucket-owner, and for a copy's source x-amz-source-expected-bucket-owner: an owner who is
- * expected and is not the bucket's is a refusal, wherever and however often it is given.
+ * expected and is not the bucket's is a refusal, however often it is given. Call it for headers and for the query.
  *
  * @throws S3Error AccessDenied
  */
-export function checkExpectedOwner(
-  header: 'x-amz-expected-bucket-owner' | 'x-amz-source-expected-bucket-owner',
+export function checkExpectedBucketOwner(
+  carried: { readonly entries: Entries },
   ownerId: string,
-  ...carried: readonly { readonly entries: Entries }[]
+  header = 'x-amz-expected-bucket-owner',
 ): void {
-  for (const { entries } of carried) {
-    for (const [name, value] of entries) {
-      if (name.toLowerCase() === header && value !== ownerId) throw new S3Error('AccessDenied');
-    }
+  for (const [name, value] of carried.entries) {
+    if (name.toLowerCase() === header && value !== ownerId) throw new S3Error('AccessDenied');
   }
 }

@@ -1,21 +1,8 @@
-/** Answers of the other operations and the error document: plain values to XML text, elements as S3 sends them. */
+/** Answers of the other operations: plain values to XML text, elements as S3 sends them. */
 import type { S3Error } from '../errors.ts';
 import { checksumNodes, type ShownChecksum } from './checksums.ts';
 import { type KeyText, keyText } from './urlEncoding.ts';
 import { isoTime, type XmlNode, xml } from './writer.ts';
-
-/** The body of every error. Message and details were written for the client; the cause stays out. */
-export function errorXml(error: S3Error, resource: string, requestId: string): string {
-  const details: XmlNode[] = Object.entries(error.details);
-  const nodes: XmlNode[] = [
-    ['Code', error.code],
-    ['Message', error.message],
-    ...details,
-    ['Resource', resource],
-    ['RequestId', requestId],
-  ];
-  return xml('Error', nodes, { namespace: false });
-}
 
 /** GetBucketLocation: `LocationConstraint`, empty for us-east-1 as S3 answers. */
 export function locationXml(region: string): string {
