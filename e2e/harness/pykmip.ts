@@ -61,9 +61,9 @@ export interface Pykmip {
   removeKey(kmsId: string): void;
   /** Identifiers of the keys that carry this name. */
   keysNamed(name: string): string[];
-  /** KMIP requests processed since the first start, of one operation ('Get', 'DiscoverVersions', ...) or of all. */
+  /** KMIP requests processed since the first start in this folder, of one operation ('Get', 'DiscoverVersions', ...) or of all. */
   requestCount(operation?: string): number;
-  /** Client connections accepted since the first start. */
+  /** Client connections accepted since the first start in this folder. */
   connectionCount(): number;
 }
 
@@ -83,7 +83,8 @@ export async function startPykmip(options: PykmipOptions): Promise<Pykmip> {
   await writeFile(configuration, serverConfiguration({ folder, certificateFolder, port, database }));
 
   let server: ChildProcess | null = null;
-  let starts = 0;
+  // A new log for every start, also in a folder that an earlier run used: the ready line must be this start's own.
+  let starts = logFiles(folder).length;
 
   const stopAtExit = () => {
     if (server !== null) signalGroup(server, 'SIGKILL');
@@ -123,9 +124,10 @@ export async function startPykmip(options: PykmipOptions): Promise<Pykmip> {
     return Buffer.from(value);
   };
   const countLines = (text: string): number =>
-    readdirSync(folder)
-      .filter((name) => /^server-\d+\.log(\.\d+)?$/.test(name))
-      .reduce((sum, name) => sum + readFileSync(path.join(folder, name), 'utf8').split(text).length - 1, 0);
+    logFiles(folder).reduce(
+      (sum, name) => sum + readFileSync(path.join(folder, name), 'utf8').split(text).length - 1,
+      0,
+    );
 
   await start();
   return {
@@ -168,6 +170,11 @@ export async function startPykmip(options: PykmipOptions): Promise<Pykmip> {
       countLines(`Processing operation: ${operation}${operation === '' ? '' : '\n'}`),
     connectionCount: () => countLines('Receiving incoming connection from:'),
   };
+}
+
+/** The logs of all starts, with the pieces that PyKMIP rotated away. */
+function logFiles(folder: string): string[] {
+  return readdirSync(folder).filter((name) => /^server-\d+\.log(\.\d+)?$/.test(name));
 }
 
 /** Starts the server in a process group of its own and waits for its ready line. */
