@@ -126,6 +126,8 @@ export interface S3ErrorOptions extends ErrorOptions {
   readonly details?: S3ErrorDetails;
   /** Seconds, sent as Retry-After. */
   readonly retryAfterSeconds?: number;
+  /** Further headers of the answer, such as the validators of a 304. */
+  readonly headers?: Readonly<Record<string, string>>;
 }
 
 /** What an S3 client sees go wrong. The message is shown to the client; the cause is only logged. */
@@ -134,6 +136,7 @@ export class S3Error extends Error {
   readonly status: number;
   readonly details: S3ErrorDetails;
   readonly retryAfterSeconds: number | undefined;
+  readonly headers: Readonly<Record<string, string>>;
 
   constructor(code: S3ErrorCode, message?: string, options: S3ErrorOptions = {}) {
     super(message ?? TABLE[code][1], options);
@@ -142,5 +145,6 @@ export class S3Error extends Error {
     this.status = TABLE[code][0];
     this.details = options.details ?? {};
     this.retryAfterSeconds = options.retryAfterSeconds;
+    this.headers = options.headers ?? {};
   }
 }

@@ -1,0 +1,79 @@
+import type { KeyObject } from 'node:crypto';
+import { FormatError } from '../crypto/errors.ts';
+import { verifyPageMac } from '../crypto/parts.ts';
+import type { Metadata, ObjectVersion, PartEntry, PartPage } from '../metadata/metadata.ts';
+
+/** Parts per page (format: Parts). */
+export const PARTS_PER_PAGE = 256;
+
+/** One part that a range touches; from..to are inclusive offsets inside the part, to < from for an empty one. */
+export interface PartRange {
+  readonly part: PartEntry;
+  readonly from: number;
+  readonly to: number;
+}
+
+/**
+ * The parts that the plaintext range first..last of a multipart body touches, in order. Loads and verifies only
+ * the pages it needs. FormatError 'Integrity' when a page is missing, does not verify or leaves a gap.
+ */
+export async function* partsInRange(
+  metadata: Metadata,
+  version: ObjectVersion,
+  dataKey: KeyObject | null,
+  first: number,
+  last: number,
+): AsyncGenerator<PartRange> {
+  if (last < first) return;
+  const startPage = await metadata.findPage(version.bodyId, { offset: first });
+  if (startPage === null) throw integrity(version, 'has no page for this range');
+  let expectedOffset: number | null = startPage === 0 ? 0 : null;
+  for (let page = startPage; ; page += 1) {
+    const { parts } = await verifiedPage(metadata, version, dataKey, page);
+    for (const part of parts) {
+      if (expectedOffset !== null && part.offset !== expectedOffset) throw integrity(version, 'has a gap');
+      if (expectedOffset === null && part.offset > first)
+        throw integrity(version, 'has no part for this range');
+      expectedOffset = part.offset + part.size;
+      if (expectedOffset <= first) continue;
+      yield { part, from: Math.max(0, first - part.offset), to: Math.min(part.size - 1, last - part.offset) };
+      if (expectedOffset > last) return;
+    }
+  }
+}
+
+/** The page of a body that holds this part number, and the part; null when the object has no such part. */
+export async function partByNumber(
+  metadata: Metadata,
+  version: ObjectVersion,
+  dataKey: KeyObject | null,
+  partNumber: number,
+): Promise<PartEntry | null> {
+  const page = await metadata.findPage(version.bodyId, { partNumber });
+  if (page === null) return null;
+  const { parts } = await verifiedPage(metadata, version, dataKey, page);
+  return parts.find((part) => part.partNumber === partNumber) ?? null;
+}
+
+async function verifiedPage(
+  metadata: Metadata,
+  version: ObjectVersion,
+  dataKey: KeyObject | null,
+  page: number,
+): Promise<PartPage> {
+  const [found] = await metadata.partPages(version.bodyId, page, page);
+  const lastPage = Math.floor((version.partCount - 1) / PARTS_PER_PAGE);
+  const expected = page < lastPage ? PARTS_PER_PAGE : version.partCount - lastPage * PARTS_PER_PAGE;
+  if (found === undefined || page > lastPage || found.page !== page || found.parts.length !== expected) {
+    throw integrity(version, `lacks page ${page} of its parts`);
+  }
+  if (dataKey !== null) {
+    if (found.pageMac === null) throw integrity(version, `has an unauthenticated page ${page}`);
+    verifyPageMac(dataKey, version.bodyId, page, found.parts, found.pageMac);
+  }
+  return found;
+}
+
+function integrity(version: ObjectVersion, what: string): FormatError {
+  return new FormatError('Integrity', `body ${version.bodyId} ${what}`);
+}

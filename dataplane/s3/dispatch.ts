@@ -1,0 +1,100 @@
+/** The way of one request: target -> route -> authentication -> operation -> answer, and every failure on it. */
+import { authenticate } from '../auth/authenticate.ts';
+import type { SigningKeys } from '../auth/signingKeys.ts';
+import type { CarriedHeader, EncryptionHeaders } from '../headers/rules.ts';
+import { announcedTrailers, collectEncryptionHeaders } from '../headers/rules.ts';
+import type { Operation, S3Context } from './context.ts';
+import { S3Error } from './errors.ts';
+import type { Exchange } from './exchange.ts';
+import { isIntegrityFailure, toS3Error } from './faults.ts';
+import { OPERATIONS } from './operations/operations.ts';
+import type { Target } from './request.ts';
+import { HeaderBag } from './request.ts';
+import { route } from './router.ts';
+import type { S3Services } from './services.ts';
+import { parseTarget } from './target.ts';
+import { checkExpectedBucketOwner, refuseUnbuiltHeaders } from './unbuiltHeaders.ts';
+
+/** As AWS: requests signed further than this from our clock are refused. */
+export const CLOCK_SKEW_MS = 15 * 60 * 1000;
+
+/** Serves one exchange to its end. Never rejects. */
+export async function dispatch(
+  services: S3Services,
+  signingKeys: SigningKeys,
+  exchange: Exchange,
+): Promise<void> {
+  const { req, res } = exchange;
+  const started = performance.now();
+  const log = services.log.child({ requestId: exchange.id });
+  const seen: { operation: string; target: Target | null; code: string | null } = {
+    operation: 'Unknown',
+    target: null,
+    code: null,
+  };
+  services.metrics.requestStarted();
+  try {
+    const headers = new HeaderBag(req.rawHeaders);
+    const host = headers.get('host') ?? '';
+    const target = parseTarget(req.method ?? '', req.url ?? '', host, services.settings.domains);
+    seen.target = target;
+    const operation = route(target, headers);
+    seen.operation = operation;
+    refuseUnbuiltHeaders(operation, headers);
+    const encryption = encryptionHeadersOf(target, headers);
+    const parsed = { ...target, id: exchange.id, receivedMs: exchange.receivedMs, headers, encryption };
+    const authentication = {
+      credentials: services.credentials,
+      region: services.settings.region,
+      now: () => services.now(),
+      clockSkewMs: CLOCK_SKEW_MS,
+      signingKeys,
+    };
+    const { principal, payload } = authenticate(target, headers, authentication);
+    checkExpectedBucketOwner(headers, principal.ownerId);
+    const request = { ...parsed, operation, principal, payload };
+    const context: S3Context = { request, exchange, services, log };
+    const run: Operation | undefined = OPERATIONS[operation];
+    if (run === undefined) throw new S3Error('NotImplemented');
+    await exchange.respond(await run(context));
+  } catch (error) {
+    const failure = toS3Error(error, services.metrics);
+    seen.code = failure.code;
+    if (failure.status >= 500) {
+      const level = isIntegrityFailure(error) ? 'error' : 'warn';
+      log[level]({ err: failure, operation: seen.operation, bucket: seen.target?.bucket }, 'request failed');
+    }
+    if (exchange.headSent) exchange.destroy();
+    else if (exchange.signal.aborted) seen.code = 'ClientGone';
+    else await exchange.respondError(failure, seen.target?.rawPath ?? '/');
+  } finally {
+    const status = exchange.headSent ? res.statusCode : 0;
+    const durationMs = performance.now() - started;
+    const { bytesIn, bytesOut } = exchange;
+    services.metrics.requestFinished({ operation: seen.operation, status, durationMs, bytesIn, bytesOut });
+    log.info(
+      {
+        operation: seen.operation,
+        method: req.method,
+        bucket: seen.target?.bucket ?? null,
+        key: seen.target?.key?.toString('utf8') ?? null,
+        status,
+        code: seen.code,
+        bytesIn,
+        bytesOut,
+        durationMs: Math.round(durationMs * 10) / 10,
+        complete: res.writableFinished,
+      },
+      'request',
+    );
+  }
+}
+
+/** Encryption headers from everywhere they can be carried before the body: headers, query, announced trailers. */
+function encryptionHeadersOf(target: Target, headers: HeaderBag): EncryptionHeaders {
+  const carried: CarriedHeader[] = [];
+  for (const [name, value] of headers.entries) carried.push({ name, value: value.trim(), carrier: 'header' });
+  for (const [name, value] of target.query.entries) carried.push({ name, value, carrier: 'query' });
+  carried.push(...announcedTrailers([...headers.all('trailer'), ...headers.all('x-amz-trailer')]));
+  return collectEncryptionHeaders(carried);
+}

@@ -1,0 +1,206 @@
+/**
+ * One HTTP request and its answer on the S3 port: continue, discard of refused bodies, error documents.
+ *
+ * Why not leave it to node:http: it would swallow a refused body without limit, and close a connection with unread
+ * bytes so that the client sees a reset instead of the refusal.
+ */
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { ByteSink } from '../objects/bodyReader.ts';
+import type { S3Error } from './errors.ts';
+import { errorXml } from './xml/errorDocument.ts';
+
+/** A refused body is read this far, for this long, so that the client sees the refusal; then the socket goes. */
+const DISCARD_LIMIT_BYTES = 16 * 1024 * 1024;
+const DISCARD_LIMIT_MS = 2_000;
+
+/** Headers of an XML answer. */
+export const XML_CONTENT = { 'content-type': 'application/xml' } as const;
+
+export type ResponseHeaders = Readonly<Record<string, string>>;
+
+/** What an operation answers. With `stream` the head is sent with the first bytes, so that an early failure is still an error document. */
+export interface S3Response {
+  readonly status: number;
+  readonly headers?: ResponseHeaders;
+  readonly body?: string | Buffer;
+  /** Writes exactly content-length bytes; false = the client went away. */
+  readonly stream?: (sink: ByteSink) => Promise<boolean>;
+}
+
+export class Exchange {
+  readonly req: IncomingMessage;
+  readonly res: ServerResponse;
+  readonly id: string;
+  readonly receivedMs: number;
+  /** Aborts when the client goes away before the answer is complete. */
+  readonly signal: AbortSignal;
+  bytesIn = 0;
+  bytesOut = 0;
+  /** True while nothing but the client can make progress: a silent one is timed out then. */
+  waitingForClient = false;
+  /** Ends the reception of the body with an error; set while a body is being received. */
+  failBody: ((error: S3Error) => void) | null = null;
+  readonly #continueExpected: boolean;
+  readonly #closing: () => boolean;
+  #continued = false;
+
+  constructor(
+    req: IncomingMessage,
+    res: ServerResponse,
+    options: {
+      readonly id: string;
+      readonly receivedMs: number;
+      readonly continueExpected: boolean;
+      /** Whether the connection should end after this answer. */
+      readonly closing: () => boolean;
+    },
+  ) {
+    this.req = req;
+    this.res = res;
+    this.id = options.id;
+    this.receivedMs = options.receivedMs;
+    this.#continueExpected = options.continueExpected;
+    this.#closing = options.closing;
+    const gone = new AbortController();
+    this.signal = gone.signal;
+    res.once('close', () => {
+      if (!res.writableFinished) gone.abort();
+    });
+  }
+
+  /** Sends 100 Continue when the client waits for it: everything that can be checked before the body was. */
+  acceptBody(): void {
+    if (this.#continueExpected && !this.#continued) this.res.writeContinue();
+    this.#continued = true;
+  }
+
+  get headSent(): boolean {
+    return this.res.headersSent;
+  }
+
+  async respond(response: S3Response): Promise<void> {
+    if (response.stream !== undefined) {
+      await this.#stream(response.status, response.headers ?? {}, response.stream);
+      return;
+    }
+    const body = Buffer.from(response.body ?? '');
+    const headers: Record<string, string> = { ...response.headers };
+    const bodiless = response.status === 204 || response.status === 304;
+    if (!bodiless && headers['content-length'] === undefined) headers['content-length'] = String(body.length);
+    await this.#finish(response.status, headers, body);
+  }
+
+  async respondError(error: S3Error, resource: string): Promise<void> {
+    const headers: Record<string, string> = { ...error.headers };
+    if (error.retryAfterSeconds !== undefined) headers['retry-after'] = String(error.retryAfterSeconds);
+    const bodiless = error.status === 304 || this.req.method === 'HEAD';
+    const body = Buffer.from(bodiless ? '' : errorXml(error, resource, this.id));
+    if (!bodiless) headers['content-type'] = 'application/xml';
+    if (error.status !== 304) headers['content-length'] = String(body.length);
+    await this.#finish(error.status, headers, body);
+  }
+
+  /** Cuts the connection: what was sent must not look complete. */
+  destroy(): void {
+    this.res.destroy();
+  }
+
+  #head(status: number, headers: ResponseHeaders, unread: boolean): void {
+    const all: Record<string, string> = { 'x-amz-request-id': this.id, server: 'Sealgate', ...headers };
+    if (unread || this.#closing()) all['connection'] = 'close';
+    this.res.writeHead(status, all);
+  }
+
+  async #finish(status: number, headers: ResponseHeaders, body: Buffer): Promise<void> {
+    const { req, res } = this;
+    const unread = this.#bodyUnread();
+    this.#head(status, headers, unread);
+    this.bytesOut += body.length;
+    if (!unread) {
+      await new Promise<void>((resolve) => {
+        res.once('close', resolve);
+        res.end(body, resolve);
+      });
+      return;
+    }
+    if (body.length > 0) res.write(body);
+    else res.flushHeaders();
+    await discard(req);
+    res.end();
+    if (!req.complete) req.socket.destroySoon();
+  }
+
+  #bodyUnread(): boolean {
+    const { headers, complete } = this.req;
+    if (complete) return false;
+    return headers['transfer-encoding'] !== undefined || Number(headers['content-length'] ?? 0) > 0;
+  }
+
+  async #stream(
+    status: number,
+    headers: ResponseHeaders,
+    stream: (sink: ByteSink) => Promise<boolean>,
+  ): Promise<void> {
+    const unread = this.#bodyUnread();
+    const sink = { write: (chunks: readonly Uint8Array[]) => this.#write(status, headers, unread, chunks) };
+    const complete = await stream(sink);
+    if (!complete) {
+      this.destroy();
+      return;
+    }
+    if (!this.res.headersSent) this.#head(status, headers, unread);
+    await new Promise<void>((resolve) => {
+      this.res.once('close', resolve);
+      this.res.end(resolve);
+    });
+  }
+
+  #write(
+    status: number,
+    headers: ResponseHeaders,
+    unread: boolean,
+    chunks: readonly Uint8Array[],
+  ): Promise<boolean> {
+    const { res, signal } = this;
+    if (signal.aborted) return Promise.resolve(false);
+    if (!res.headersSent) this.#head(status, headers, unread);
+    return new Promise<boolean>((resolve) => {
+      const gone = (): void => resolve(false);
+      signal.addEventListener('abort', gone, { once: true });
+      this.waitingForClient = true;
+      res.cork();
+      let left = chunks.length;
+      for (const chunk of chunks) {
+        this.bytesOut += chunk.length;
+        res.write(chunk, () => {
+          left -= 1;
+          if (left > 0) return;
+          this.waitingForClient = false;
+          signal.removeEventListener('abort', gone);
+          resolve(!signal.aborted);
+        });
+      }
+      res.uncork();
+    });
+  }
+}
+
+/** Reads and forgets what the client still sends, within the limits. */
+function discard(req: IncomingMessage): Promise<void> {
+  return new Promise((resolve) => {
+    let bytes = 0;
+    const done = (): void => {
+      clearTimeout(timer);
+      req.off('data', onData).off('end', done).off('close', done).off('error', done);
+      req.pause();
+      resolve();
+    };
+    const onData = (chunk: Buffer): void => {
+      bytes += chunk.length;
+      if (bytes > DISCARD_LIMIT_BYTES) done();
+    };
+    const timer = setTimeout(done, DISCARD_LIMIT_MS);
+    req.on('data', onData).on('end', done).on('close', done).on('error', done);
+    req.resume();
+  });
+}

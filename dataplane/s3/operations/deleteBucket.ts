@@ -1,0 +1,10 @@
+import { checkEncryptionHeaders, type Operation, requireBucket } from '../context.ts';
+
+/** DeleteBucket: an empty bucket with its open uploads. Its keys stay in the KMS; destroying one is never implied. */
+export const deleteBucket: Operation = async (context) => {
+  const { request, services } = context;
+  const bucket = await requireBucket(services, request.principal, request.bucket);
+  checkEncryptionHeaders(context, { operation: 'Other', encrypted: bucket.encryption === 'AES256' });
+  await services.metadata.deleteBucket(bucket.name, bucket.bucketUid);
+  return { status: 204 };
+};
