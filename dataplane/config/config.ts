@@ -16,15 +16,15 @@ import type { LoadedConfig } from './settings.ts';
 
 /**
  * Reads and checks the configuration file at `path` and every file that it names. Reads synchronously (see
- * readSmallFile). Throws ConfigError with every problem found at once.
+ * readSmallFile). `nowMs` judges certificates. Throws ConfigError with every problem found at once.
  */
-export function loadConfig(path: string): LoadedConfig {
+export function loadConfig(path: string, nowMs = Date.now()): LoadedConfig {
   const file = resolve(path);
   const text = readText(file);
   const parsed = configFile.safeParse(parseText(file, text));
   if (!parsed.success) throw new ConfigError('Invalid', file, problemsOf(parsed.error));
   const folder = dirname(file);
-  const files = new ReferencedFiles(folder);
+  const files = new ReferencedFiles(folder, nowMs);
   const settings = resolveSettings(parsed.data, folder, files);
   if (settings === null || files.problems.length > 0) throw new ConfigError('Invalid', file, files.problems);
   const hash = createHmac('sha256', settings.installation.key).update(text);

@@ -47,10 +47,13 @@ export class ReferencedFiles {
   readonly problems: ConfigProblem[] = [];
   readonly warnings: string[] = [];
   readonly contents: Buffer[] = [];
+  /** Against which certificates are judged. */
+  readonly nowMs: number;
   readonly #folder: string;
 
-  constructor(folder: string) {
+  constructor(folder: string, nowMs: number) {
     this.#folder = folder;
+    this.nowMs = nowMs;
   }
 
   /** The text of a file, or null after noting the problem under `field`. Secret files should be private. */

@@ -1,6 +1,5 @@
 /** From the parsed file to settings: reads the files that it names and checks what they hold. */
 import { createPrivateKey, createSecretKey, type KeyObject, X509Certificate } from 'node:crypto';
-import { availableParallelism } from 'node:os';
 import { relative, resolve } from 'node:path';
 import type { z } from 'zod';
 import type { KmsConnectionSettings } from '../keys/settings.ts';
@@ -38,7 +37,7 @@ export function resolveSettings(file: ConfigFile, folder: string, files: Referen
     rootCredentials: root,
     policy: file.policy,
     gc: { graceMs: file.gc.grace },
-    workers: file.workers === 'auto' ? availableParallelism() : file.workers,
+    workers: file.workers,
     log: file.log,
   };
 }
@@ -141,7 +140,7 @@ function certificateAndKey(
 function parseCertificate(field: string, pem: string, files: ReferencedFiles): X509Certificate | null {
   try {
     const certificate = new X509Certificate(pem);
-    if (certificate.validToDate.getTime() < Date.now()) {
+    if (certificate.validToDate.getTime() < files.nowMs) {
       files.warnings.push(`${field}: the certificate expired on ${certificate.validTo}`);
     }
     return certificate;

@@ -7,6 +7,8 @@ import { domainName, duration, filePath, hostName, listenAddress } from './scala
 
 export const API_VERSION = 'config.sealgate.io/v1';
 
+const WORKERS = 'must be auto or a number from 1 to 256';
+
 const protocolVersion = z.enum(['1.0', '1.1', '1.2', '1.3', '1.4']);
 
 const allowance = z.enum(['Allowed', 'Refused']);
@@ -93,9 +95,7 @@ export const configFile = z
       .strictObject({ plainBuckets: allowance.default('Allowed'), copyToPlain: allowance.default('Allowed') })
       .prefault({}),
     gc: z.strictObject({ grace: duration('0s', '8760h').prefault('24h') }).prefault({}),
-    workers: z
-      .union([z.literal('auto'), z.int().min(1).max(256)], 'must be auto or a number from 1 to 256')
-      .default('auto'),
+    workers: z.union([z.literal('auto'), z.int().min(1, WORKERS).max(256, WORKERS)], WORKERS).default('auto'),
     log: z
       .strictObject({ level: z.enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal']).default('info') })
       .prefault({}),

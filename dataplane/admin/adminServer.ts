@@ -1,0 +1,57 @@
+/**
+ * The admin port. Every request needs the bearer token of the configuration, unknown paths included.
+ *
+ * Owns authentication and the routes; what a route tells is handed in. It must never answer with a secret.
+ */
+import { createHash, timingSafeEqual } from 'node:crypto';
+import { type FastifyInstance, fastify } from 'fastify';
+import type { Logger } from 'pino';
+import type { Status } from './status.ts';
+
+export interface AdminOptions {
+  /** The token in force; a reload may change it. */
+  readonly token: () => string;
+  readonly status: () => Promise<Status>;
+  readonly log: Logger;
+}
+
+function digest(text: string): Buffer {
+  return createHash('sha256').update(text).digest();
+}
+
+/** Compares digests, so that the time taken tells neither content nor length. */
+function isAuthorized(header: string | undefined, token: string): boolean {
+  const match = /^Bearer +(\S+) *$/i.exec(header ?? '');
+  return timingSafeEqual(digest(match?.[1] ?? ''), digest(token)) && match !== null;
+}
+
+function errorBody(code: string, message: string): { error: { code: string; message: string } } {
+  return { error: { code, message } };
+}
+
+/** The server, not listening yet. */
+export function createAdminServer(options: AdminOptions): FastifyInstance {
+  const server = fastify({ logger: false, forceCloseConnections: true });
+  server.addHook('onRequest', async (request, reply) => {
+    if (isAuthorized(request.headers.authorization, options.token())) return;
+    await reply
+      .code(401)
+      .header('www-authenticate', 'Bearer')
+      .send(errorBody('Unauthorized', 'a valid bearer token is required'));
+  });
+  server.get('/admin/v1/status', async () => options.status());
+  server.setNotFoundHandler(async (_request, reply) =>
+    reply.code(404).send(errorBody('NotFound', 'no such resource')),
+  );
+  server.setErrorHandler(async (error, request, reply) => {
+    const status =
+      error instanceof Error && 'statusCode' in error && typeof error.statusCode === 'number'
+        ? error.statusCode
+        : 500;
+    if (status < 500)
+      return reply.code(status).send(errorBody('BadRequest', 'the request is not well-formed'));
+    options.log.error({ err: error, route: request.routeOptions.url }, 'admin request failed');
+    return reply.code(500).send(errorBody('InternalError', 'the request failed; the log says why'));
+  });
+  return server;
+}

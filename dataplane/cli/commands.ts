@@ -1,0 +1,8 @@
+import type { Command } from './command.ts';
+import { configCheck } from './configCheck.ts';
+import { configExample } from './configExample.ts';
+import { serveCommand } from './serve.ts';
+import { version } from './version.ts';
+
+/** Every command, in the order in which the usage shows them. */
+export const COMMANDS: readonly Command[] = [serveCommand, configExample, configCheck, version];

@@ -1,0 +1,62 @@
+/** What the main thread and an S3 worker thread say to each other. */
+import type { KeyObject } from 'node:crypto';
+import type { MessagePort } from 'node:worker_threads';
+import type { ListenAddress, LogLevel, ServerTls, Settings } from '../config/settings.ts';
+import type { MetricsSnapshot } from '../monitoring/aggregate.ts';
+import { rootOwnerId } from './identity.ts';
+
+/** The part of the settings that a worker needs, and no more: KMS credentials and the admin token are not in it. */
+export interface WorkerSettings {
+  readonly region: string;
+  readonly domains: readonly string[];
+  readonly tls: ServerTls | null;
+  readonly policy: Settings['policy'];
+  readonly defaultKmsConnection: string | null;
+  readonly keyNamePrefixes: ReadonlyMap<string, string>;
+  readonly installationId: string;
+  readonly root: { readonly accessKeyId: string; readonly secretAccessKey: string; readonly ownerId: string };
+  readonly logLevel: LogLevel;
+}
+
+/** The workerData of an S3 worker thread. */
+export interface WorkerStart {
+  readonly index: number;
+  readonly incarnation: string;
+  readonly settings: WorkerSettings;
+  readonly installationKey: KeyObject;
+  readonly metadataPath: string;
+  readonly blobsPath: string;
+  readonly listen: ListenAddress;
+  /** Whether other workers listen on the same port. */
+  readonly sharedPort: boolean;
+  readonly balance: SharedArrayBuffer;
+  readonly writerPort: MessagePort;
+  readonly keysPort: MessagePort;
+}
+
+export type ToWorker =
+  | { readonly type: 'settings'; readonly settings: WorkerSettings }
+  | { readonly type: 'metrics' }
+  /** Stop accepting, finish what is in flight within the limit, cut the rest, close. */
+  | { readonly type: 'drain'; readonly limitMs: number };
+
+export type FromWorker =
+  | { readonly type: 'listening'; readonly port: number }
+  | { readonly type: 'metrics'; readonly snapshot: MetricsSnapshot }
+  /** `cut`: some requests were still in flight at the limit. */
+  | { readonly type: 'drained'; readonly cut: boolean };
+
+/** A worker's part of the settings. */
+export function workerSettings(settings: Settings): WorkerSettings {
+  return {
+    region: settings.installation.region,
+    domains: settings.s3.domains,
+    tls: settings.s3.tls,
+    policy: settings.policy,
+    defaultKmsConnection: settings.defaultKmsConnection,
+    keyNamePrefixes: new Map(settings.kmsConnections.map(({ name, keyNamePrefix }) => [name, keyNamePrefix])),
+    installationId: settings.installation.id,
+    root: { ...settings.rootCredentials, ownerId: rootOwnerId(settings.installation.id) },
+    logLevel: settings.log.level,
+  };
+}
