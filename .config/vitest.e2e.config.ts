@@ -3,12 +3,16 @@ import { defineConfig } from 'vitest/config';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 
+/** A folder: server processes that the cases start (not the test processes) leave V8 coverage in it. */
+const coverage = process.env['SEALGATE_COVERAGE'];
+
 /** End-to-end cases: a real data plane, a real KMIP server, real clients. One file at a time: they share two cores. */
 export default defineConfig({
   root,
   test: {
     include: ['e2e/cases/**/*.test.ts'],
     environment: 'node',
+    env: coverage === undefined ? {} : { NODE_V8_COVERAGE: coverage },
     fileParallelism: false,
     testTimeout: 180_000,
     hookTimeout: 120_000,
