@@ -224,8 +224,8 @@ export type NewBody =
     }
   | { readonly kind: 'shared'; readonly sourceKey: Uint8Array; readonly sourceVersionId: Id };
 
-/** undefined = no condition; 'absent' = there must be no current object; an Id = it must be current. */
-export type ExpectCurrent = Id | 'absent' | undefined;
+/** undefined = no condition; the word 'absent' = there must be no current object; an Id = it must be current. */
+export type ExpectCurrent = Id | undefined;
 
 export interface UploadListQuery {
   readonly bucketUid: Id;
@@ -246,10 +246,25 @@ export interface UploadPage {
   readonly next: { readonly key: Uint8Array; readonly uploadId: Id | null } | null;
 }
 
-export interface GarbageItem {
+/** A body without references, or the blob of a part that nothing names any more. */
+export interface GarbageRef {
   readonly kind: 'body' | 'blob';
   readonly id: Id;
+  /** When it became garbage. */
+  readonly sinceMs: number;
+}
+
+/** Claimed garbage with the blobs that have to be deleted. */
+export interface GarbageItem extends GarbageRef {
   readonly blobs: readonly BlobLocation[];
+}
+
+export interface GarbageQuery {
+  /** Only what was garbage at this time already: now minus the grace. */
+  readonly untilMs: number;
+  /** The last one of the page before; null = from the start. */
+  readonly after: GarbageRef | null;
+  readonly limit: number;
 }
 
 export interface Usage {
@@ -326,12 +341,22 @@ export interface Metadata {
   abortUpload(bucketUid: Id, key: Uint8Array, uploadId: Id): Promise<boolean>;
 
   // Collector
-  /** Claims what is due at nowMs and not read by anyone; a claimed body takes no new references. */
-  claimGarbage(nowMs: number, limit: number, except: ReadonlySet<Id>): Promise<readonly GarbageItem[]>;
+  /** Garbage by age, claimed or not. Whoever opens a body after this answer no longer finds any of them. */
+  garbage(query: GarbageQuery): Promise<readonly GarbageRef[]>;
+  /**
+   * Claims these; a claimed body takes no new references. Claiming twice is not an error: a claim whose collector
+   * died is taken up by claiming again. The caller has made sure that nobody reads them (openBodies of every
+   * client, asked after garbage() answered).
+   */
+  claimGarbage(items: readonly GarbageRef[]): Promise<readonly GarbageItem[]>;
   /** Forgets claimed items after their blobs were deleted. */
   finishGarbage(items: readonly GarbageItem[]): Promise<void>;
   /** Which of these blobs have a committed row. */
   knownBlobs(locations: readonly BlobLocation[]): Promise<ReadonlySet<Id>>;
+  /** Forgets which versions were made by uploads completed before this time. */
+  forgetCompletedUploads(beforeMs: number): Promise<void>;
+  /** The bodies that this client has pinned at this instant. */
+  openBodies(): readonly Id[];
 
   close(): Promise<void>;
 }

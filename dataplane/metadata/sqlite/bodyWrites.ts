@@ -1,0 +1,123 @@
+/**
+ * Bodies, their references and their garbage.
+ *
+ * A version references a body, a body its blobs. At refs 0 an inline body goes at once (its readers read within one
+ * tick); every other body becomes a garbage row, and the collector deletes blobs only after it claimed that row.
+ */
+import type { DatabaseSync, StatementSync } from 'node:sqlite';
+import {
+  type BlobCrcs,
+  type BlobLocation,
+  type Id,
+  MetadataError,
+  type NewBody,
+  type PartPage,
+} from '../metadata.ts';
+import { blobCrcBytesPerRow } from './blobCrcRows.ts';
+import { integer, optionalInteger, text } from './columns.ts';
+import { encodeParts } from './partPageColumns.ts';
+
+export class BodyWrites {
+  readonly #insert: StatementSync;
+  readonly #insertInline: StatementSync;
+  readonly #insertBlob: StatementSync;
+  readonly #insertCrcs: StatementSync;
+  readonly #insertPage: StatementSync;
+  readonly #addRef: StatementSync;
+  readonly #dropRef: StatementSync;
+  readonly #delete: StatementSync;
+  readonly #deleteInline: StatementSync;
+  readonly #discard: StatementSync;
+
+  constructor(db: DatabaseSync) {
+    this.#insert = db.prepare(
+      'INSERT INTO body (body_id, refs, kind, inline_id, blob_id, salt) VALUES (?, 1, ?, ?, ?, ?)',
+    );
+    this.#insertInline = db.prepare('INSERT INTO inline_body (stored) VALUES (?)');
+    this.#insertBlob = db.prepare('INSERT INTO blob (blob_id, incarnation, stored_bytes) VALUES (?, ?, ?)');
+    this.#insertCrcs = db.prepare('INSERT INTO blob_crc (blob_id, n, crcs) VALUES (?, ?, ?)');
+    this.#insertPage = db.prepare(
+      `INSERT INTO body_parts (body_id, page, first_part, last_part, first_offset, end_offset, parts, page_mac)
+       VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
+    );
+    // A claimed body takes no new references.
+    this.#addRef = db.prepare(
+      `UPDATE body SET refs = refs + 1 WHERE body_id = ? AND refs > 0
+       AND NOT EXISTS (SELECT 1 FROM garbage WHERE kind = 'body' AND id = body_id)`,
+    );
+    this.#dropRef = db.prepare(
+      'UPDATE body SET refs = refs - 1 WHERE body_id = ? AND refs > 0 RETURNING refs, kind, inline_id',
+    );
+    this.#delete = db.prepare('DELETE FROM body WHERE body_id = ?');
+    this.#deleteInline = db.prepare('DELETE FROM inline_body WHERE inline_id = ?');
+    this.#discard = db.prepare(
+      'INSERT OR IGNORE INTO garbage (kind, id, since_ms, claimed) VALUES (?, ?, ?, 0)',
+    );
+  }
+
+  /** A new body with one reference. */
+  insertBody(bodyId: Id, body: Exclude<NewBody, { kind: 'shared' }>): void {
+    if (body.kind === 'inline') {
+      const { lastInsertRowid } = this.#insertInline.run(body.stored);
+      this.#insert.run(bodyId, 'inline', lastInsertRowid, null, body.salt);
+      return;
+    }
+    this.insertBlob(body.location, body.storedBytes, body.crcs);
+    this.#insert.run(bodyId, 'blob', null, body.location.blobId, body.salt);
+  }
+
+  /** A new body of parts with one reference. Its blobs have their rows from the part commits. */
+  insertPartBody(bodyId: Id, pages: readonly PartPage[]): void {
+    this.#insert.run(bodyId, 'parts', null, null, null);
+    for (const page of pages) {
+      const first = page.parts[0];
+      const last = page.parts.at(-1);
+      if (first === undefined || last === undefined) continue;
+      const end = last.offset + last.size;
+      const { partNumber, offset } = first;
+      this.#insertPage.run(
+        bodyId,
+        page.page,
+        partNumber,
+        last.partNumber,
+        offset,
+        end,
+        encodeParts(page.parts),
+        page.pageMac,
+      );
+    }
+  }
+
+  /** The blob's row, in the transaction of the row that first names it. */
+  insertBlob(location: BlobLocation, storedBytes: number, crcs: BlobCrcs): void {
+    this.#insertBlob.run(location.blobId, location.incarnation, storedBytes);
+    for (let n = 0; n * blobCrcBytesPerRow < crcs.byteLength; n += 1) {
+      const row = crcs.subarray(n * blobCrcBytesPerRow, (n + 1) * blobCrcBytesPerRow);
+      this.#insertCrcs.run(location.blobId, n, row);
+    }
+  }
+
+  /** One more reference; 'SourceChanged' when the body is gone or on its way out. */
+  addReference(bodyId: Id): void {
+    if (this.#addRef.run(bodyId).changes !== 1) {
+      throw new MetadataError('SourceChanged', 'the source of the copy is gone');
+    }
+  }
+
+  /** One reference less. A body whose row is missing has nothing to give up: its version must stay removable. */
+  dropReference(bodyId: Id, nowMs: number): void {
+    const row = this.#dropRef.get(bodyId);
+    if (row === undefined || integer(row, 'refs') > 0) return;
+    if (text(row, 'kind') !== 'inline') {
+      this.#discard.run('body', bodyId, nowMs);
+      return;
+    }
+    this.#deleteInline.run(optionalInteger(row, 'inline_id'));
+    this.#delete.run(bodyId);
+  }
+
+  /** The blob of a part that nothing names any more. */
+  discardBlob(blobId: Id, nowMs: number): void {
+    this.#discard.run('blob', blobId, nowMs);
+  }
+}

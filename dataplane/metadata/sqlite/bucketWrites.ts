@@ -1,0 +1,130 @@
+/** Buckets and key versions: creation, settings, removal. */
+import type { DatabaseSync, StatementSync } from 'node:sqlite';
+import { type BucketDocument, type Id, type KeyVersionDocument, MetadataError } from '../metadata.ts';
+import { bytes, type Row, text } from './columns.ts';
+import { bucketTable, type ControlRows, keyVersionTable, type StoredDocument } from './controlRows.ts';
+
+export function storedDocument(row: Row): StoredDocument {
+  return { document: bytes(row, 'document'), controlMac: bytes(row, 'control_mac') };
+}
+
+export class BucketWrites {
+  readonly #control: ControlRows;
+  readonly #select: StatementSync;
+  readonly #insert: StatementSync;
+  readonly #update: StatementSync;
+  readonly #delete: StatementSync;
+  readonly #insertUsage: StatementSync;
+  readonly #deleteUsage: StatementSync;
+  readonly #anyObject: StatementSync;
+  readonly #selectKey: StatementSync;
+  readonly #upsertKey: StatementSync;
+  readonly #deleteKeys: StatementSync;
+  readonly #discardParts: StatementSync;
+  readonly #deleteParts: StatementSync;
+  readonly #deleteUploads: StatementSync;
+
+  constructor(db: DatabaseSync, control: ControlRows) {
+    this.#control = control;
+    this.#select = db.prepare('SELECT bucket_uid, document, control_mac FROM bucket WHERE name = ?');
+    this.#insert = db.prepare(
+      'INSERT INTO bucket (name, bucket_uid, owner_id, document, control_mac) VALUES (?, ?, ?, ?, ?)',
+    );
+    this.#update = db.prepare('UPDATE bucket SET owner_id = ?, document = ?, control_mac = ? WHERE name = ?');
+    this.#delete = db.prepare('DELETE FROM bucket WHERE name = ?');
+    this.#insertUsage = db.prepare(
+      'INSERT INTO bucket_usage (bucket_uid, objects, bytes, last_seq) VALUES (?, 0, 0, 0)',
+    );
+    this.#deleteUsage = db.prepare('DELETE FROM bucket_usage WHERE bucket_uid = ?');
+    this.#anyObject = db.prepare('SELECT 1 FROM object_version WHERE bucket_uid = ? LIMIT 1');
+    this.#selectKey = db.prepare(
+      'SELECT document, control_mac FROM key_version WHERE bucket_uid = ? AND n = ?',
+    );
+    this.#upsertKey = db.prepare(
+      'INSERT OR REPLACE INTO key_version (bucket_uid, n, document, control_mac) VALUES (?, ?, ?, ?)',
+    );
+    this.#deleteKeys = db.prepare('DELETE FROM key_version WHERE bucket_uid = ?');
+    this.#discardParts = db.prepare(
+      `INSERT OR IGNORE INTO garbage (kind, id, since_ms, claimed)
+       SELECT 'blob', part.blob_id, ?, 0 FROM upload JOIN upload_part AS part USING (upload_id) WHERE upload.bucket_uid = ?`,
+    );
+    this.#deleteParts = db.prepare(
+      'DELETE FROM upload_part WHERE upload_id IN (SELECT upload_id FROM upload WHERE bucket_uid = ?)',
+    );
+    this.#deleteUploads = db.prepare('DELETE FROM upload WHERE bucket_uid = ?');
+  }
+
+  /** The bucket of this name and uid, its MAC verified; 'NoSuchBucket' when it is gone or not ready. */
+  require(name: string, bucketUid: Id): BucketDocument {
+    const found = this.#load(name);
+    if (found === null || found.bucket.bucketUid !== bucketUid || found.bucket.state !== 'Ready') {
+      throw new MetadataError('NoSuchBucket', 'the bucket does not exist any more');
+    }
+    return found.bucket;
+  }
+
+  createBucket(bucket: BucketDocument, keyVersion: KeyVersionDocument | null): BucketDocument | null {
+    const existing = this.#load(bucket.name);
+    if (existing !== null) return existing.bucket;
+    const { document, controlMac } = this.#control.seal(bucketTable, bucket, null);
+    this.#insert.run(bucket.name, bucket.bucketUid, bucket.ownerId, document, controlMac);
+    this.#insertUsage.run(bucket.bucketUid);
+    if (keyVersion !== null) this.putKeyVersion(keyVersion);
+    return null;
+  }
+
+  updateBucket(bucket: BucketDocument, keyVersion: KeyVersionDocument | null): void {
+    const found = this.#load(bucket.name);
+    if (found === null || found.bucket.bucketUid !== bucket.bucketUid) {
+      throw new MetadataError('NoSuchBucket', 'the bucket does not exist any more');
+    }
+    if (found.bucket.revision !== bucket.revision - 1) {
+      throw new MetadataError('Conflict', 'the bucket was changed meanwhile');
+    }
+    const { document, controlMac } = this.#control.seal(bucketTable, bucket, found.stored);
+    this.#update.run(bucket.ownerId, document, controlMac, bucket.name);
+    if (keyVersion !== null) this.putKeyVersion(keyVersion);
+  }
+
+  deleteBucket(name: string, bucketUid: Id, nowMs: number): void {
+    this.require(name, bucketUid);
+    if (this.#anyObject.get(bucketUid) !== undefined) {
+      throw new MetadataError('NotEmpty', 'the bucket holds objects');
+    }
+    this.#discardParts.run(nowMs, bucketUid);
+    this.#deleteParts.run(bucketUid);
+    this.#deleteUploads.run(bucketUid);
+    this.#deleteUsage.run(bucketUid);
+    this.#delete.run(name);
+  }
+
+  dropReservation(name: string, bucketUid: Id): void {
+    const found = this.#load(name);
+    if (found === null || found.bucket.bucketUid !== bucketUid) {
+      throw new MetadataError('NoSuchBucket', 'the reservation does not exist any more');
+    }
+    if (found.bucket.state !== 'Creating') throw new MetadataError('Conflict', 'the bucket is ready');
+    this.#deleteKeys.run(bucketUid);
+    this.#deleteUsage.run(bucketUid);
+    this.#delete.run(name);
+  }
+
+  putKeyVersion(keyVersion: KeyVersionDocument): void {
+    const { bucketUid, n, revision } = keyVersion;
+    const row = this.#selectKey.get(bucketUid, n);
+    const stored = row === undefined ? null : storedDocument(row);
+    const storedRevision =
+      stored === null ? -1 : this.#control.open(keyVersionTable, [bucketUid, n], stored).revision;
+    if (storedRevision !== revision - 1)
+      throw new MetadataError('Conflict', 'the key version was changed meanwhile');
+    const { document, controlMac } = this.#control.seal(keyVersionTable, keyVersion, stored);
+    this.#upsertKey.run(bucketUid, n, document, controlMac);
+  }
+
+  #load(name: string): { bucket: BucketDocument; stored: StoredDocument } | null {
+    const row = this.#select.get(name);
+    if (row === undefined) return null;
+    const stored = storedDocument(row);
+    return { bucket: this.#control.open(bucketTable, [name, text(row, 'bucket_uid')], stored), stored };
+  }
+}

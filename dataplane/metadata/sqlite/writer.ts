@@ -1,0 +1,112 @@
+/**
+ * The writer thread as the main thread sees it: start it, give each worker a port to it, watch it.
+ *
+ * Death of the thread, or a failed sync in it, is reported through `onDeath` and must end the process: commands that
+ * were not answered stay unanswered, because nobody knows whether their commit is durable.
+ */
+import type { KeyObject } from 'node:crypto';
+import { once } from 'node:events';
+import { MessageChannel, type MessagePort, Worker } from 'node:worker_threads';
+import { MetadataError } from '../metadata.ts';
+import { type Greeting, QueueLoad } from './messages.ts';
+import { type FromWriter, type ToWriter, type WriterThreadData, writerCounters } from './writerThread.ts';
+
+export interface WriterOptions {
+  /** The SQLite file. Its folder exists and is locked by this process. */
+  readonly path: string;
+  readonly controlKey: KeyObject;
+  /** Below this much free space in the folder of `path`, writes that store something are 'NoSpace'. */
+  readonly freeSpaceReserveBytes: number;
+  /** Bounds of the queue over all clients; beyond them 'Busy'. */
+  readonly maxQueuedCommands?: number;
+  readonly maxQueuedBytes?: number;
+  /** Called once when the thread died or its disk failed: end the process. Never after close(). */
+  readonly onDeath: (error: Error) => void;
+}
+
+export interface WriterStats {
+  readonly queuedCommands: number;
+  readonly queuedBytes: number;
+  /** Transactions, and the commands committed and refused in them, since the start. */
+  readonly groups: number;
+  readonly committed: number;
+  readonly refused: number;
+  readonly checkpoints: number;
+  readonly walBytes: number;
+}
+
+export interface WriterThread {
+  /** A port for one client (openSqliteMetadata); transfer it to its worker. */
+  connect(): MessagePort;
+  stats(): WriterStats;
+  /** Commits what waits and ends the thread. Close the clients first. */
+  close(): Promise<void>;
+}
+
+const defaultQueuedCommands = 4_096;
+const defaultQueuedBytes = 64 * 1024 * 1024;
+
+/** Starts the thread and waits until the schema is in place. Rejects with MetadataError when the file cannot be opened. */
+export async function startWriter(options: WriterOptions): Promise<WriterThread> {
+  const load = QueueLoad.allocate();
+  const counters = new SharedArrayBuffer(
+    Object.keys(writerCounters).length * BigInt64Array.BYTES_PER_ELEMENT,
+  );
+  const { path, controlKey, freeSpaceReserveBytes, onDeath } = options;
+  const maxCommands = options.maxQueuedCommands ?? defaultQueuedCommands;
+  const maxBytes = options.maxQueuedBytes ?? defaultQueuedBytes;
+  const workerData: WriterThreadData = { path, controlKey, freeSpaceReserveBytes, load, counters };
+  const worker = new Worker(new URL('./writerThread.ts', import.meta.url), {
+    workerData,
+    name: 'metadata-writer',
+  });
+  try {
+    await once(worker, 'message');
+  } catch (error) {
+    throw new MetadataError('Unavailable', `the metadata at ${path} cannot be opened`, { cause: error });
+  }
+
+  let over = false;
+  const die = (error: Error): void => {
+    if (over) return;
+    over = true;
+    onDeath(error);
+  };
+  worker.on('error', die);
+  worker.on('exit', () => die(new Error('the metadata writer ended')));
+  worker.on('message', (message: FromWriter) => {
+    if (message.kind === 'fatal') die(message.error);
+  });
+
+  const queue = new QueueLoad({ load, maxCommands, maxBytes });
+  const cells = new BigInt64Array(counters);
+  const count = (name: keyof typeof writerCounters): number =>
+    Number(Atomics.load(cells, writerCounters[name]));
+  const send = (message: ToWriter, transfer: readonly MessagePort[] = []): void =>
+    worker.postMessage(message, transfer);
+  return {
+    connect() {
+      const { port1, port2 } = new MessageChannel();
+      const greeting: Greeting = { kind: 'greeting', load, maxCommands, maxBytes };
+      port1.postMessage(greeting);
+      send({ kind: 'client', port: port1 }, [port1]);
+      return port2;
+    },
+    stats: () => ({
+      queuedCommands: queue.commands,
+      queuedBytes: queue.bytes,
+      groups: count('groups'),
+      committed: count('committed'),
+      refused: count('refused'),
+      checkpoints: count('checkpoints'),
+      walBytes: count('walBytes'),
+    }),
+    async close() {
+      if (over) return;
+      over = true;
+      const exit = once(worker, 'exit');
+      send({ kind: 'close' });
+      await exit;
+    },
+  };
+}
