@@ -1,0 +1,471 @@
+import { describe, expect, it } from 'vitest';
+import { S3Error } from '../s3/errors.ts';
+import { authenticate } from './authenticate.ts';
+import {
+  ACCESS_KEY,
+  authorization,
+  bag,
+  deps,
+  EMPTY_SHA256,
+  type HeaderList,
+  HOST,
+  NOW_MS,
+  OWNER,
+  SCOPE,
+  SECRET_KEY,
+  signCanonical,
+  signingKey,
+  TIMESTAMP,
+  target,
+} from './signer.testkit.ts';
+
+/** Headers of a signed `GET /` of that host; the signature covers `signed` and only it. */
+function signedGet(
+  options: { extra?: HeaderList; timestamp?: string; scope?: string; path?: string } = {},
+): HeaderList {
+  const { extra = [], timestamp = TIMESTAMP, scope = SCOPE, path = '/' } = options;
+  const canonical = `GET\n${path}\n\nhost:${HOST}\nx-amz-content-sha256:${EMPTY_SHA256}\nx-amz-date:${timestamp}\n\nhost;x-amz-content-sha256;x-amz-date\n${EMPTY_SHA256}`;
+  return [
+    ['Host', HOST],
+    ['x-amz-date', timestamp],
+    ['x-amz-content-sha256', EMPTY_SHA256],
+    authorization('host;x-amz-content-sha256;x-amz-date', signCanonical(canonical, timestamp, scope), scope),
+    ...extra,
+  ];
+}
+
+/** The same headers with some replaced or (null) taken out; names as `signedGet` writes them. */
+function changed(headers: HeaderList, changes: Readonly<Record<string, string | null>>): HeaderList {
+  return headers.flatMap(([name, value]) => {
+    const change = changes[name];
+    if (change === null) return [];
+    return [[name, change ?? value]] as const;
+  });
+}
+
+function authorizationWith(pattern: string | RegExp, replacement: string): HeaderList {
+  return signedGet().map(([name, value]) => [
+    name,
+    name === 'Authorization' ? value.replace(pattern, replacement) : value,
+  ]);
+}
+
+function failure(run: () => unknown): S3Error {
+  try {
+    run();
+  } catch (error) {
+    if (error instanceof S3Error) return error;
+    throw error;
+  }
+  throw new Error('nothing was thrown');
+}
+
+describe('the examples that AWS publishes for the Authorization header', () => {
+  // S3 API, "Examples: signature calculations", and the seeds of the two chunked uploads.
+  const examples: [
+    name: string,
+    method: string,
+    url: string,
+    headers: HeaderList,
+    signed: string,
+    signature: string,
+  ][] = [
+    [
+      'GET object',
+      'GET',
+      '/test.txt',
+      [
+        ['Range', 'bytes=0-9'],
+        ['x-amz-content-sha256', EMPTY_SHA256],
+        ['x-amz-date', TIMESTAMP],
+      ],
+      'host;range;x-amz-content-sha256;x-amz-date',
+      'f0e8bdb87c964420e857bd35b5d6ed310bd44f0170aba48dd91039c6036bdb41',
+    ],
+    [
+      'PUT object, whose key has a dollar sign that is not encoded on the wire',
+      'PUT',
+      '/test$file.text',
+      [
+        ['Date', 'Fri, 24 May 2013 00:00:00 GMT'],
+        ['x-amz-date', TIMESTAMP],
+        ['x-amz-storage-class', 'REDUCED_REDUNDANCY'],
+        ['x-amz-content-sha256', '44ce7dd67c959e0d3524ffac1771dfbba87d2b6b4b4e99e42034a8b803f8b072'],
+      ],
+      'date;host;x-amz-content-sha256;x-amz-date;x-amz-storage-class',
+      '98ad721746da40c64f1a55b78f14c238d841ea1380cd77a1b5971af0ece108bd',
+    ],
+    [
+      'GET bucket lifecycle',
+      'GET',
+      '/?lifecycle',
+      [
+        ['x-amz-date', TIMESTAMP],
+        ['x-amz-content-sha256', EMPTY_SHA256],
+      ],
+      'host;x-amz-content-sha256;x-amz-date',
+      'fea454ca298b7da1c68078a5d1bdbfbbe0d65c699e0f91ac7a200a0136783543',
+    ],
+    [
+      'list objects',
+      'GET',
+      '/?max-keys=2&prefix=J',
+      [
+        ['x-amz-date', TIMESTAMP],
+        ['x-amz-content-sha256', EMPTY_SHA256],
+      ],
+      'host;x-amz-content-sha256;x-amz-date',
+      '34b48302e7b5fa45bde8084f4b7868a86f0a534bc59db6670ed5711ef69dc6f7',
+    ],
+  ];
+
+  it.each(examples)('%s', (_name, method, url, headers, signed, signature) => {
+    const sent = bag([['Host', HOST], ...headers, authorization(signed, signature)]);
+    expect(authenticate(target(method, url), sent, deps()).principal).toEqual({
+      accessKeyId: ACCESS_KEY,
+      ownerId: OWNER,
+    });
+    const forged = `${signature.slice(0, -1)}${signature.endsWith('0') ? '1' : '0'}`;
+    const wrong = bag([['Host', HOST], ...headers, authorization(signed, forged)]);
+    expect(failure(() => authenticate(target(method, url), wrong, deps())).code).toBe(
+      'SignatureDoesNotMatch',
+    );
+  });
+
+  const chunked: [form: string, extra: HeaderList, signed: string, signature: string, trailer: boolean][] = [
+    [
+      'STREAMING-AWS4-HMAC-SHA256-PAYLOAD',
+      [['Content-Length', '66824']],
+      'content-encoding;content-length;host;x-amz-content-sha256;x-amz-date;x-amz-decoded-content-length;x-amz-storage-class',
+      '4f232c4386841ef735655705268965c44a0e4690baa4adea153f7db9fa80a0a9',
+      false,
+    ],
+    [
+      'STREAMING-AWS4-HMAC-SHA256-PAYLOAD-TRAILER',
+      [['x-amz-trailer', 'x-amz-checksum-crc32c']],
+      'content-encoding;host;x-amz-content-sha256;x-amz-date;x-amz-decoded-content-length;x-amz-storage-class;x-amz-trailer',
+      '106e2a8a18243abcf37539882f36619c00e2dfc72633413f02d3b74544bfeb8e',
+      true,
+    ],
+  ];
+
+  it.each(chunked)(
+    '%s: the request signature seeds those of the chunks',
+    (form, extra, signed, signature, trailer) => {
+      const headers = bag([
+        ['Host', 's3.amazonaws.com'],
+        ['x-amz-date', TIMESTAMP],
+        ['x-amz-storage-class', 'REDUCED_REDUNDANCY'],
+        ['x-amz-content-sha256', form],
+        ['Content-Encoding', 'aws-chunked'],
+        ['x-amz-decoded-content-length', '66560'],
+        ...extra,
+        authorization(signed, signature.toUpperCase()),
+      ]);
+      const put = target('PUT', '/examplebucket/chunkObject.txt', 's3.amazonaws.com');
+      expect(authenticate(put, headers, deps()).payload).toEqual({
+        kind: 'aws-chunked',
+        trailer,
+        signing: { signingKey: signingKey(), timestamp: TIMESTAMP, scope: SCOPE, seedSignature: signature },
+      });
+    },
+  );
+});
+
+describe('a request signed in its headers', () => {
+  it('is accepted with its Date alone', () => {
+    const canonical = `GET\n/\n\ndate:Fri, 24 May 2013 00:00:00 GMT\nhost:${HOST}\nx-amz-content-sha256:UNSIGNED-PAYLOAD\n\ndate;host;x-amz-content-sha256\nUNSIGNED-PAYLOAD`;
+    const headers = bag([
+      ['Host', HOST],
+      ['Date', 'Fri, 24 May 2013 00:00:00 GMT'],
+      ['x-amz-content-sha256', 'UNSIGNED-PAYLOAD'],
+      authorization('date;host;x-amz-content-sha256', signCanonical(canonical)),
+    ]);
+    expect(authenticate(target('GET', '/'), headers, deps()).payload).toEqual({ kind: 'unsigned' });
+  });
+
+  it('is accepted with blanks around the components of Authorization, as s3cmd and boto3 write them', () => {
+    const headers = authorizationWith(/,/g, ',  ');
+    expect(authenticate(target('GET', '/'), bag(headers), deps()).payload).toEqual({
+      kind: 'sha256',
+      expected: Buffer.from(EMPTY_SHA256, 'hex'),
+    });
+  });
+
+  it('is accepted when an empty Authorization header stands beside nothing else: it is anonymous then', () => {
+    const headers = changed(signedGet(), { Authorization: '' });
+    expect(failure(() => authenticate(target('GET', '/'), bag(headers), deps())).code).toBe('AccessDenied');
+  });
+
+  const malformedComponents =
+    'The authorization header is malformed; the authorization header requires three components: Credential, SignedHeaders, and Signature.';
+  const refused: [name: string, headers: HeaderList, code: string, message: string | RegExp][] = [
+    ['no signature at all', [['Host', HOST]], 'AccessDenied', 'Access Denied'],
+    [
+      'another signature',
+      authorizationWith(/Signature=.*/, `Signature=${'0'.repeat(64)}`),
+      'SignatureDoesNotMatch',
+      /does not match/,
+    ],
+    ['a signature cut short', authorizationWith(/.$/, ''), 'SignatureDoesNotMatch', /does not match/],
+    [
+      'an unknown access key',
+      authorizationWith(ACCESS_KEY, 'AKIANOBODY'),
+      'InvalidAccessKeyId',
+      /does not exist/,
+    ],
+    [
+      'no access key',
+      authorizationWith(ACCESS_KEY, ''),
+      'AuthorizationHeaderMalformed',
+      /a non-empty Access Key/,
+    ],
+    [
+      'no Credential',
+      authorizationWith(/Credential=[^,]*,/, ''),
+      'AuthorizationHeaderMalformed',
+      malformedComponents,
+    ],
+    [
+      'no SignedHeaders',
+      authorizationWith(/SignedHeaders=[^,]*,/, ''),
+      'AuthorizationHeaderMalformed',
+      malformedComponents,
+    ],
+    [
+      'no Signature',
+      authorizationWith(/,Signature=.*/, ''),
+      'AuthorizationHeaderMalformed',
+      malformedComponents,
+    ],
+    [
+      'a component twice',
+      authorizationWith(/$/, ',Signature=00'),
+      'AuthorizationHeaderMalformed',
+      /component "Signature" is malformed/,
+    ],
+    [
+      'a component of no known name',
+      authorizationWith(/$/, ',Colour=red'),
+      'AuthorizationHeaderMalformed',
+      malformedComponents,
+    ],
+    [
+      'a component without a value',
+      authorizationWith(/$/, ',Colour'),
+      'AuthorizationHeaderMalformed',
+      /component "Colour" is malformed/,
+    ],
+    [
+      'nothing behind the algorithm',
+      changed(signedGet(), { Authorization: 'AWS4-HMAC-SHA256' }),
+      'AuthorizationHeaderMalformed',
+      /is malformed/,
+    ],
+    [
+      'a Credential of four parts',
+      authorizationWith('/us-east-1/', '/'),
+      'AuthorizationHeaderMalformed',
+      /the Credential is mal-formed/,
+    ],
+    [
+      'a scope date of seven digits',
+      authorizationWith('/20130524/', '/2013052/'),
+      'AuthorizationHeaderMalformed',
+      /incorrect date format "2013052"/,
+    ],
+    [
+      'a scope date other than the date',
+      authorizationWith('/20130524/', '/20130523/'),
+      'AuthorizationHeaderMalformed',
+      /Invalid credential date "20130523"/,
+    ],
+    [
+      'another service',
+      authorizationWith('/s3/', '/ec2/'),
+      'AuthorizationHeaderMalformed',
+      /incorrect service "ec2"/,
+    ],
+    [
+      'another terminator',
+      authorizationWith('aws4_request', 'aws5_request'),
+      'AuthorizationHeaderMalformed',
+      /incorrect terminal "aws5_request"/,
+    ],
+    [
+      'SigV2',
+      changed(signedGet(), { Authorization: `AWS ${ACCESS_KEY}:frJIUN8DYpKDtOLCwo//yllqDzg=` }),
+      'InvalidRequest',
+      'The authorization mechanism you have provided is not supported. Please use AWS4-HMAC-SHA256.',
+    ],
+    [
+      'SigV4A',
+      changed(signedGet(), { Authorization: 'AWS4-ECDSA-P256-SHA256 Credential=x' }),
+      'NotImplemented',
+      /AWS4-ECDSA/,
+    ],
+    [
+      'a bearer token',
+      changed(signedGet(), { Authorization: 'Bearer x' }),
+      'InvalidArgument',
+      'Unsupported Authorization Type',
+    ],
+    [
+      'two Authorization headers',
+      signedGet({ extra: [['authorization', 'x']] }),
+      'InvalidArgument',
+      /Only one auth mechanism allowed/,
+    ],
+    ['a session token', signedGet({ extra: [['X-Amz-Security-Token', 'x']] }), 'InvalidToken', /token/],
+    [
+      'no date',
+      changed(signedGet(), { 'x-amz-date': null }),
+      'AccessDenied',
+      'AWS authentication requires a valid Date or x-amz-date header',
+    ],
+    [
+      'a date in another format',
+      changed(signedGet(), { 'x-amz-date': '2013-05-24T00:00:00Z' }),
+      'AccessDenied',
+      /valid Date or x-amz-date/,
+    ],
+    [
+      'no x-amz-content-sha256',
+      changed(signedGet(), { 'x-amz-content-sha256': null }),
+      'InvalidRequest',
+      'Missing required header for this request: x-amz-content-sha256',
+    ],
+    [
+      'another x-amz-content-sha256',
+      changed(signedGet(), { 'x-amz-content-sha256': 'UNSIGNED-PAYLOAD' }),
+      'SignatureDoesNotMatch',
+      /does not match/,
+    ],
+    [
+      'another host',
+      changed(signedGet(), { Host: 'other.s3.amazonaws.com' }),
+      'SignatureDoesNotMatch',
+      /does not match/,
+    ],
+    [
+      'an unsigned x-amz-* header',
+      signedGet({ extra: [['x-amz-acl', 'public-read']] }),
+      'AccessDenied',
+      'There were headers present in the request which were not signed',
+    ],
+    ['an unsigned host', authorizationWith('host;', ''), 'AccessDenied', /not signed/],
+    [
+      'a signature for another path',
+      signedGet({ path: '/other' }),
+      'SignatureDoesNotMatch',
+      /does not match/,
+    ],
+  ];
+
+  it.each(refused)('is refused with %s', (_name, headers, code, message) => {
+    const error = failure(() => authenticate(target('GET', '/'), bag(headers), deps()));
+    expect([error.code, error.message]).toEqual([code, expect.stringMatching(message)]);
+  });
+
+  it('is accepted as the table of refusals changes it from', () => {
+    expect(authenticate(target('GET', '/'), bag(signedGet()), deps()).principal.ownerId).toBe(OWNER);
+  });
+
+  it('is told which region to sign for', () => {
+    const headers = signedGet({ scope: '20130524/eu-west-1/s3/aws4_request' });
+    const error = failure(() => authenticate(target('GET', '/'), bag(headers), deps()));
+    expect(error.code).toBe('AuthorizationHeaderMalformed');
+    expect(error.message).toBe(
+      "The authorization header is malformed; the region 'eu-west-1' is wrong; expecting 'us-east-1'",
+    );
+    expect(error.details).toEqual({ Region: 'us-east-1' });
+  });
+
+  it('is told which headers it should have signed', () => {
+    const headers = signedGet({
+      extra: [
+        ['x-amz-meta-a', '1'],
+        ['X-Amz-Acl', 'private'],
+      ],
+    });
+    const error = failure(() => authenticate(target('GET', '/'), bag(headers), deps()));
+    expect(error.details).toEqual({ HeadersNotSigned: 'x-amz-meta-a, x-amz-acl' });
+  });
+
+  it('gets no secret back when its signature is wrong', () => {
+    const headers = authorizationWith(/Signature=.*/, 'Signature=beef');
+    const error = failure(() => authenticate(target('GET', '/'), bag(headers), deps()));
+    expect(Object.keys(error.details)).toEqual(['AWSAccessKeyId', 'StringToSign', 'SignatureProvided']);
+    expect(JSON.stringify(error.details)).not.toContain(SECRET_KEY);
+    expect(JSON.stringify(error.details)).not.toContain(signingKey().toString('hex'));
+  });
+
+  it.each([
+    [-15 * 60_000, null],
+    [15 * 60_000, null],
+    [-15 * 60_000 - 1000, 'RequestTimeTooSkewed'],
+    [15 * 60_000 + 1000, 'RequestTimeTooSkewed'],
+  ])('signed %i ms from our clock is answered %s', (offsetMs, code) => {
+    const run = (): unknown =>
+      authenticate(target('GET', '/'), bag(signedGet()), deps({ now: () => NOW_MS - offsetMs }));
+    if (code === null) expect(run).not.toThrow();
+    else expect(failure(run).code).toBe(code);
+  });
+
+  it('says by how much its clock is wrong', () => {
+    const run = (): unknown =>
+      authenticate(target('GET', '/'), bag(signedGet()), deps({ now: () => NOW_MS + 3_600_000 }));
+    expect(failure(run).details).toEqual({
+      RequestTime: TIMESTAMP,
+      ServerTime: '2013-05-24T01:00:00Z',
+      MaxAllowedSkewMilliseconds: '900000',
+    });
+  });
+
+  it.each([
+    ['?X-Amz-Algorithm=AWS4-HMAC-SHA256'],
+    ['?x-amz-signature=00'],
+    ['?X-Amz-Credential=x'],
+    ['?AWSAccessKeyId=x'],
+    ['?Signature=x'],
+  ])('is refused with %s in its query as well', (query) => {
+    const error = failure(() => authenticate(target('GET', `/${query}`), bag(signedGet()), deps()));
+    expect(error.code).toBe('InvalidArgument');
+    expect(error.details).toEqual({ ArgumentName: 'Authorization' });
+  });
+});
+
+describe('x-amz-content-sha256', () => {
+  function payloadOf(value: string): unknown {
+    const canonical = `PUT\n/k\n\nhost:${HOST}\nx-amz-content-sha256:${value}\nx-amz-date:${TIMESTAMP}\n\nhost;x-amz-content-sha256;x-amz-date\n${value}`;
+    const headers = bag([
+      ['Host', HOST],
+      ['x-amz-date', TIMESTAMP],
+      ['x-amz-content-sha256', value],
+      authorization('host;x-amz-content-sha256;x-amz-date', signCanonical(canonical)),
+    ]);
+    return authenticate(target('PUT', '/k'), headers, deps()).payload;
+  }
+
+  it('names every form of payload that we take', () => {
+    expect(payloadOf('UNSIGNED-PAYLOAD')).toEqual({ kind: 'unsigned' });
+    expect(payloadOf('STREAMING-UNSIGNED-PAYLOAD-TRAILER')).toEqual({
+      kind: 'aws-chunked',
+      signing: null,
+      trailer: true,
+    });
+    expect(payloadOf(EMPTY_SHA256)).toEqual({ kind: 'sha256', expected: Buffer.from(EMPTY_SHA256, 'hex') });
+  });
+
+  it.each([
+    ['STREAMING-AWS4-ECDSA-P256-SHA256-PAYLOAD', 'NotImplemented'],
+    ['STREAMING-AWS4-ECDSA-P256-SHA256-PAYLOAD-TRAILER', 'NotImplemented'],
+    ['STREAMING-UNSIGNED-PAYLOAD', 'InvalidArgument'],
+    ['unsigned-payload', 'InvalidArgument'],
+    [EMPTY_SHA256.slice(1), 'InvalidArgument'],
+    [`${EMPTY_SHA256},${EMPTY_SHA256}`, 'InvalidArgument'],
+    ['', 'InvalidArgument'],
+  ])('%j is %s', (value, code) => {
+    expect(failure(() => payloadOf(value)).code).toBe(code);
+  });
+});

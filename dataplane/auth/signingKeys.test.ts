@@ -1,0 +1,38 @@
+import { describe, expect, it } from 'vitest';
+import { SECRET_KEY, signingKey } from './signer.testkit.ts';
+import { SigningKeys } from './signingKeys.ts';
+
+describe('signing keys', () => {
+  it('are derived as AWS documents it', () => {
+    // Signature Version 4 documentation, "Deriving the signing key", with s3 for the service.
+    const key = new SigningKeys().get('A', SECRET_KEY, '20130524', 'us-east-1');
+    expect(key.toString('hex')).toBe('dbb893acc010964918f1fd433add87c70e8b0db6be30c1fbeafefa5ec6ba8378');
+    expect(key).toEqual(signingKey());
+  });
+
+  it('are derived once per access key, day and region', () => {
+    const keys = new SigningKeys();
+    const key = keys.get('A', SECRET_KEY, '20130524', 'us-east-1');
+    expect(keys.get('A', SECRET_KEY, '20130524', 'us-east-1')).toBe(key);
+    expect(keys.get('A', SECRET_KEY, '20130525', 'us-east-1')).not.toEqual(key);
+    expect(keys.get('A', SECRET_KEY, '20130524', 'eu-west-1')).not.toEqual(key);
+    expect(keys.get('B', SECRET_KEY, '20130524', 'us-east-1')).toEqual(key);
+  });
+
+  it('follow a secret that was replaced', () => {
+    const keys = new SigningKeys();
+    const old = keys.get('A', 'old', '20130524', 'us-east-1');
+    expect(keys.get('A', 'new', '20130524', 'us-east-1')).not.toEqual(old);
+    expect(keys.size).toBe(1);
+  });
+
+  it('are bounded, oldest out first', () => {
+    const keys = new SigningKeys(2);
+    const first = keys.get('A', SECRET_KEY, '20130524', 'us-east-1');
+    const second = keys.get('B', SECRET_KEY, '20130524', 'us-east-1');
+    keys.get('C', SECRET_KEY, '20130524', 'us-east-1');
+    expect(keys.size).toBe(2);
+    expect(keys.get('B', SECRET_KEY, '20130524', 'us-east-1')).toBe(second);
+    expect(keys.get('A', SECRET_KEY, '20130524', 'us-east-1')).not.toBe(first);
+  });
+});
