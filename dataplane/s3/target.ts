@@ -91,7 +91,6 @@ const PERCENT = 0x25;
 const HEX_PAIR = /^[0-9a-f]{2}$/i;
 const ABSOLUTE_FORM = /^https?:\/\/([^/?]*)(.*)$/is;
 /** What a request target cannot hold unencoded: controls, space and the start of a fragment (RFC 9112, section 3.2). */
-// oxlint-disable-next-line no-control-regex
 const NOT_IN_TARGET = /[\u0000-\u0020\u007f#]/;
 const LABEL = /^[a-z0-9](?:[a-z0-9-]*[a-z0-9])?$/;
 const IPV4_SHAPE = /^\d+\.\d+\.\d+\.\d+$/;

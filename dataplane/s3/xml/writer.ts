@@ -38,7 +38,6 @@ export function escapeText(text: string): string {
   return text.replace(SPECIAL, (character) => ESCAPES[character] ?? `&#${character.charCodeAt(0)};`);
 }
 
-// oxlint-disable-next-line no-control-regex
 const SPECIAL = /[&<>"\u0000-\u001f\ufffe\uffff]/g;
 const ESCAPES: Readonly<Record<string, string>> = { '&': '&amp;', '<': '&lt;', '>': '&gt;', '"': '&quot;' };
 
