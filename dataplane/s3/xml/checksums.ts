@@ -11,18 +11,24 @@ export interface ShownChecksum {
   readonly value: string;
 }
 
-const ALGORITHMS: readonly ChecksumAlgorithm[] = ['CRC32', 'CRC32C', 'CRC64NVME', 'SHA1', 'SHA256'];
+export const CHECKSUM_ALGORITHMS: readonly ChecksumAlgorithm[] = [
+  'CRC32',
+  'CRC32C',
+  'CRC64NVME',
+  'SHA1',
+  'SHA256',
+];
 
-/** The algorithm of an element's name; undefined for one that is not built. */
-export function checksumAlgorithm(elementName: string): ChecksumAlgorithm | undefined {
-  return ALGORITHMS.find((algorithm) => elementName === `Checksum${algorithm}`);
+/** The name of the element that holds such a checksum. */
+export function checksumElement(algorithm: ChecksumAlgorithm): string {
+  return `Checksum${algorithm}`;
 }
 
 /** The elements of a checksum, or of none. */
 export function checksumNodes(checksum: ShownChecksum | null): XmlNode[] {
   if (checksum === null) return [];
   return [
-    [`Checksum${checksum.algorithm}`, checksum.value],
+    [checksumElement(checksum.algorithm), checksum.value],
     checksum.type === null ? null : ['ChecksumType', checksum.type],
   ];
 }

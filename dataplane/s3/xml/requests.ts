@@ -1,7 +1,7 @@
 /** Request documents: from a body's bytes to plain values, checked against S3's schema. */
 import type { ChecksumAlgorithm } from '../../metadata/metadata.ts';
 import { S3Error } from '../errors.ts';
-import { checksumAlgorithm } from './checksums.ts';
+import { CHECKSUM_ALGORITHMS, checksumElement } from './checksums.ts';
 import { childText, parseBoolean, parseXml, requireShape, type XmlElement } from './reader.ts';
 
 /** Longest body of each request document in bytes: read no more of it. */
@@ -10,8 +10,8 @@ export const MAX_DOCUMENT_BYTES = {
   PutBucketEncryption: 64 * 1024,
   /** 1,000 keys of 1,024 bytes, each byte written as a reference such as `&#127;`. */
   DeleteObjects: 8 * 1024 * 1024,
-  /** 10,000 parts with a SHA-256 each, generously indented. */
-  CompleteMultipartUpload: 8 * 1024 * 1024,
+  /** 10,000 parts with a SHA-256 each are 1.6 MB; this leaves room for indentation. */
+  CompleteMultipartUpload: 4 * 1024 * 1024,
 } as const;
 
 const MAX_DELETE_KEYS = 1000;
@@ -87,23 +87,22 @@ export function parseCompleteMultipartUpload(body: Uint8Array): readonly Complet
 }
 
 function completedPart(element: XmlElement): CompletedPart {
-  const checksumNames = element.children
-    .map((child) => child.name)
-    .filter((name) => name.startsWith('Checksum'));
-  requireShape(element, ['PartNumber', 'ETag', ...checksumNames]);
-  const etag = childText(element, 'ETag')?.trim();
+  const unknown = element.children.find((child) => !PART_ELEMENTS.has(child.name));
+  if (unknown?.name.startsWith('Checksum') === true) throw new S3Error('NotImplemented');
+  requireShape(element, [...PART_ELEMENTS]);
+  const number = partNumber(childText(element, 'PartNumber'));
+  const etag = childText(element, 'ETag')
+    ?.trim()
+    .replace(/^"(.*)"$/s, '$1');
   if (etag === undefined) throw new S3Error('MalformedXML');
-  const checksums = checksumNames.map((name) => {
-    const algorithm = checksumAlgorithm(name);
-    if (algorithm === undefined) throw new S3Error('NotImplemented');
-    return { algorithm, value: Buffer.from(childText(element, name) ?? '', 'base64') };
+  const checksums = CHECKSUM_ALGORITHMS.flatMap((algorithm) => {
+    const value = childText(element, checksumElement(algorithm));
+    return value === null ? [] : [{ algorithm, value: Buffer.from(value, 'base64') }];
   });
-  return {
-    partNumber: partNumber(childText(element, 'PartNumber')),
-    etag: etag.replace(/^"(.*)"$/s, '$1'),
-    checksums,
-  };
+  return { partNumber: number, etag, checksums };
 }
+
+const PART_ELEMENTS = new Set(['PartNumber', 'ETag', ...CHECKSUM_ALGORITHMS.map(checksumElement)]);
 
 function partNumber(text: string | null): number {
   const digits = text?.trim() ?? '';

@@ -9,12 +9,7 @@ export type KeyText = Uint8Array | string;
  */
 export function urlEncodeKey(key: KeyText): string {
   let text = '';
-  for (const byte of typeof key === 'string' ? Buffer.from(key) : key) {
-    const character = String.fromCharCode(byte);
-    if (STAYS.test(character)) text += character;
-    else if (character === ' ') text += '+';
-    else text += `%${byte.toString(16).toUpperCase().padStart(2, '0')}`;
-  }
+  for (const byte of typeof key === 'string' ? Buffer.from(key) : key) text += ENCODED[byte];
   return text;
 }
 
@@ -24,4 +19,9 @@ export function keyText(key: KeyText, encodingType: 'url' | null): string {
   return typeof key === 'string' ? key : Buffer.from(key).toString('utf8');
 }
 
-const STAYS = /^[A-Za-z0-9/*._-]$/;
+/** By byte. */
+const ENCODED: readonly string[] = Array.from({ length: 256 }, (_, byte) => {
+  const character = String.fromCharCode(byte);
+  if (/[A-Za-z0-9/*._-]/.test(character)) return character;
+  return character === ' ' ? '+' : `%${byte.toString(16).toUpperCase().padStart(2, '0')}`;
+});
