@@ -19,7 +19,7 @@ export default defineConfig({
     coverage: {
       provider: 'v8',
       include: ['dataplane/**/*.ts', 'operator/**/*.ts', 'crds/**/*.ts'],
-      exclude: ['**/*.test.ts', '**/vectors/**'],
+      exclude: ['**/*.test.ts', '**/*.testkit.ts', '**/vectors/**'],
       reporter: ['lcovonly'],
       reportsDirectory: 'coverage/unit',
     },

@@ -74,7 +74,7 @@ export async function expectSameBytes(expected: string, actual: Uint8Array): Pro
 }
 
 /** The files under a folder, by path from it, in order. */
-export async function filesUnder(folder: string): Promise<string[]> {
+async function filesUnder(folder: string): Promise<string[]> {
   const entries = await readdir(folder, { recursive: true, withFileTypes: true });
   return entries
     .filter((entry) => entry.isFile())
