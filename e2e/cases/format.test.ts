@@ -1,6 +1,6 @@
 import { readdirSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { BlobSealer, openWholeBlob } from '../../dataplane/crypto/blob.ts';
 import { newDataKey } from '../../dataplane/crypto/dataKey.ts';

@@ -1,5 +1,5 @@
 /** Random inputs for the format's operations, as the vectors write them. */
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import type { Json, JsonObject } from '../../dataplane/crypto/vectors/operation.ts';
 
 const bytes = (minLength: number, maxLength: number) =>

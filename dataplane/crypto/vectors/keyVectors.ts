@@ -10,6 +10,7 @@ import {
   refuse,
   utf8,
   type VectorFile,
+  without,
 } from './vectorFile.ts';
 
 /** Every type of field, and what the encoding cannot write. */
@@ -76,10 +77,7 @@ export function sealedKeyVectors(): VectorFile {
   const sealed = accept('for an object version', 'sealKey', input);
   const upload = changed(changed(input, 'binding.purpose', 'upload'), 'binding.n', 4294967295);
   const sealedUpload = accept('for an upload, under the highest key version', 'sealKey', upload);
-  const opening = ({ dataKey: _, ...rest }: JsonObject, sealedKey: string): JsonObject => ({
-    ...rest,
-    sealedKey,
-  });
+  const opening = (input: JsonObject, sealedKey: string) => ({ ...without(input, 'dataKey'), sealedKey });
   const sealedKey = outputText(sealed, 'sealedKey');
   const open = opening(input, sealedKey);
   const bound = (name: string, path: string, value: string | number) =>

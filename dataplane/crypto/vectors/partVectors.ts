@@ -4,11 +4,14 @@ import {
   changed,
   damaged,
   flipped,
+  lpHex,
   named32,
   namedId,
   outputText,
   refuse,
+  utf8,
   type VectorFile,
+  without,
 } from './vectorFile.ts';
 
 /** Sealed digests of parts. */
@@ -17,10 +20,9 @@ export function digestVectors(): VectorFile {
   const digests = { md5: named32('md5').slice(32), checksum: { algorithm: 'CRC32', value: '01020304' } };
   const input = { dataKey: named32('data key'), binding, digests, digestSalt: named32('digest salt') };
   const sealed = accept('with a checksum', 'sealDigests', input);
-  const without = changed(input, 'digests.checksum', null);
+  const noChecksum = changed(input, 'digests.checksum', null);
   const sealedDigests = outputText(sealed, 'sealedDigests');
-  const { digests: _, ...rest } = input;
-  const open: JsonObject = { ...rest, sealedDigests };
+  const open = { ...without(input, 'digests'), sealedDigests };
   const encoded = accept('in clear', 'encodeDigests', { digests });
   const encodedWithout = accept('in clear, without a checksum', 'encodeDigests', {
     digests: { ...digests, checksum: null },
@@ -35,7 +37,7 @@ export function digestVectors(): VectorFile {
     cases: [
       sealed,
       accept('opened', 'openDigests', open),
-      accept('without a checksum', 'sealDigests', without),
+      accept('without a checksum', 'sealDigests', noChecksum),
       encoded,
       accept('in clear, read back', 'decodeDigests', encoded.output),
       accept('in clear, without a checksum, read back', 'decodeDigests', encodedWithout.output),
@@ -52,10 +54,10 @@ export function digestVectors(): VectorFile {
       bound('binding.blobId', namedId('other blob')),
       malformed('a byte left over', `${outputText(encoded, 'encoded')}00`),
       malformed('an MD5 of 17 bytes', `00000011${digests.md5}00ffffffff`),
-      malformed('unknown algorithm', `${md5Field}0000000c000000034d443400000001${'00'}`),
+      malformed('unknown algorithm', md5Field + lpHex(lpHex(utf8('MD4')) + lpHex('00'))),
       malformed(
         'a third field of the checksum',
-        `${md5Field}00000012${'000000054352433332'}${'0000000100'}${'00000000'}`,
+        md5Field + lpHex(lpHex(utf8('CRC32')) + lpHex('00') + lpHex('')),
       ),
     ],
   };

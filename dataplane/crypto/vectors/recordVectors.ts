@@ -4,12 +4,14 @@ import {
   changed,
   damaged,
   flipped,
+  lpHex,
   named32,
   namedId,
   outputText,
   refuse,
   utf8,
   type VectorFile,
+  without,
 } from './vectorFile.ts';
 
 const LP_EMPTY = '00000000';
@@ -57,8 +59,8 @@ export function recordVectors(): VectorFile {
   const inParts = { ...input, public: { ...pub, isNull: false, partCount: 300, blob: null }, private: bare };
   const sealedInParts = accept('pages of parts, and nothing private but the MD5', 'sealRecord', inParts);
   const sealedRecord = outputText(sealed, 'sealedRecord');
-  const opening = ({ private: _, ...rest }: JsonObject, sealedRecord: string): JsonObject => ({
-    ...rest,
+  const opening = (input: JsonObject, sealedRecord: string) => ({
+    ...without(input, 'private'),
     sealedRecord,
   });
   const open = opening(input, sealedRecord);
@@ -131,7 +133,7 @@ export function recordVectors(): VectorFile {
       malformed('private part: a name in upper case', withMap(md5Field, ['A', '1'])),
       malformed(
         'private part: ill-formed UTF-8',
-        `${md5Field}${LP_NOTHING_IN_IT}0000000e000000010000000161${'00000001ff'}${LP_NOTHING_IN_IT}`,
+        `${md5Field}${LP_NOTHING_IN_IT}${lpHex(`00000001${lpHex('61')}${lpHex('ff')}`)}${LP_NOTHING_IN_IT}`,
       ),
     ],
   };
@@ -161,8 +163,7 @@ export function uploadVectors(): VectorFile {
   const sealed = accept('with a checksum', 'sealUploadMeta', input);
   const plain = { ...input, upload: { ...upload, checksumAlgorithm: null, checksumType: null } };
   const sealedMeta = outputText(sealed, 'sealedMeta');
-  const { meta: _, ...rest } = input;
-  const open: JsonObject = { ...rest, sealedMeta };
+  const open = { ...without(input, 'meta'), sealedMeta };
   const encoded = accept('in clear', 'encodeUploadMeta', { meta });
   const bound = (path: string, value: Json) =>
     refuse(`another ${path}`, 'openUploadMeta', changed(open, path, value));
@@ -203,16 +204,12 @@ export function uploadVectors(): VectorFile {
 }
 
 function withChecksum(md5Field: string, algorithm: string, type: string, more = ''): string {
-  const entry = lp(lp(utf8(algorithm)) + lp(utf8(type)) + lp('00') + more);
-  return md5Field + lp(`00000001${entry}`) + LP_NOTHING_IN_IT.repeat(2);
+  const entry = lpHex(lpHex(utf8(algorithm)) + lpHex(utf8(type)) + lpHex('00') + more);
+  return md5Field + lpHex(`00000001${entry}`) + LP_NOTHING_IN_IT.repeat(2);
 }
 
 function withMap(md5Field: string, ...entries: readonly (readonly [string, string])[]): string {
   const count = entries.length.toString(16).padStart(8, '0');
-  const map = entries.map(([name, value]) => lp(utf8(name)) + lp(utf8(value))).join('');
-  return md5Field + LP_NOTHING_IN_IT + lp(count + map) + LP_NOTHING_IN_IT;
-}
-
-function lp(hex: string): string {
-  return (hex.length / 2).toString(16).padStart(8, '0') + hex;
+  const map = entries.map(([name, value]) => lpHex(utf8(name)) + lpHex(utf8(value))).join('');
+  return md5Field + LP_NOTHING_IN_IT + lpHex(count + map) + LP_NOTHING_IN_IT;
 }

@@ -113,3 +113,13 @@ export function damaged(sealed: string): readonly (readonly [string, string])[] 
     ['a byte put before', `00${sealed}`],
   ];
 }
+
+/** The input without one of its values. */
+export function without(input: JsonObject, name: string): JsonObject {
+  return Object.fromEntries(Object.entries(input).filter(([key]) => key !== name));
+}
+
+/** LP() in hex. */
+export function lpHex(hex: string): string {
+  return (hex.length / 2).toString(16).padStart(8, '0') + hex;
+}
