@@ -1,0 +1,357 @@
+import { createHash } from 'node:crypto';
+import * as fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { SCOPE, signingKey, TIMESTAMP } from '../../auth/signer.testkit.ts';
+import { S3Error } from '../errors.ts';
+import type { PayloadForm } from '../request.ts';
+import { chunksOf, SIGNING, signedBody, unsignedBody } from './chunkEncoder.testkit.ts';
+import { createBodyDecoder } from './decoder.ts';
+
+const UNSIGNED: PayloadForm = { kind: 'unsigned' };
+const SIGNED: PayloadForm = { kind: 'aws-chunked', signing: SIGNING, trailer: false };
+const SIGNED_TRAILER: PayloadForm = { kind: 'aws-chunked', signing: SIGNING, trailer: true };
+const UNSIGNED_TRAILER: PayloadForm = { kind: 'aws-chunked', signing: null, trailer: true };
+
+interface Decoded {
+  readonly content: Buffer;
+  readonly trailers: readonly (readonly [string, string])[];
+}
+
+interface Options {
+  readonly decodedLength?: number | null;
+  readonly expectedTrailers?: readonly string[];
+  /** Lengths of the pieces in which the wire delivers the body; the rest comes as one. */
+  readonly splits?: readonly number[];
+}
+
+function decode(payload: PayloadForm, wire: Buffer, options: Options = {}): Decoded {
+  const decoder = createBodyDecoder(payload, options.decodedLength ?? null, options.expectedTrailers ?? []);
+  const content = chunksOf(wire, options.splits ?? []).flatMap((piece) => decoder.push(piece));
+  return { content: Buffer.concat(content), trailers: decoder.end().trailers };
+}
+
+function codeOf(run: () => unknown): string {
+  try {
+    run();
+  } catch (error) {
+    if (error instanceof S3Error) return error.code;
+    throw error;
+  }
+  return 'accepted';
+}
+
+const CRC: readonly [string, string] = ['x-amz-checksum-crc32c', 'sOO8/Q=='];
+
+describe('the chunked uploads that AWS publishes', () => {
+  // S3 API, "Transferring payload in multiple chunks" and "Including trailing headers".
+  const a = (size: number): Buffer => Buffer.alloc(size, 'a');
+  const published = (seedSignature: string, trailer: boolean): PayloadForm => ({
+    kind: 'aws-chunked',
+    trailer,
+    signing: { signingKey: signingKey(), timestamp: TIMESTAMP, scope: SCOPE, seedSignature },
+  });
+  const body = (first: string, second: string, last: string, rest: string): Buffer =>
+    Buffer.concat([
+      Buffer.from(`10000;chunk-signature=${first}\r\n`),
+      a(65536),
+      Buffer.from(`\r\n400;chunk-signature=${second}\r\n`),
+      a(1024),
+      Buffer.from(`\r\n0;chunk-signature=${last}\r\n${rest}\r\n`),
+    ]);
+
+  it('decode without a trailer', () => {
+    const payload = published('4f232c4386841ef735655705268965c44a0e4690baa4adea153f7db9fa80a0a9', false);
+    const wire = body(
+      'ad80c730a21e5b8d04586a2213dd63b9a0e99e0e2307b0ade35a65485a288648',
+      '0055627c9e194cb4542bae2aa5492e3c1575bbb81b612b7d234b86a503ef5497',
+      'b6c6ea8a5354eaf15b3cb7646744f4275b71ea724fed81ceb9323e279d449df9',
+      '',
+    );
+    expect(wire.length).toBe(66824);
+    expect(decode(payload, wire, { decodedLength: 66560 })).toEqual({ content: a(66560), trailers: [] });
+  });
+
+  it('decode with a trailer', () => {
+    const payload = published('106e2a8a18243abcf37539882f36619c00e2dfc72633413f02d3b74544bfeb8e', true);
+    const wire = body(
+      'b474d8862b1487a5145d686f57f013e54db672cee1c953b3010fb58501ef5aa2',
+      '1c1344b170168f8e65b41376b44b20fe354e373826ccbbe2c1d40a8cae51e5c7',
+      '2ca2aba2005185cf7159c6277faf83795951dd77a3a99e6e65d5c9f85863f992',
+      'x-amz-checksum-crc32c:sOO8/Q==\r\nx-amz-trailer-signature:d81f82fc3505edab99d459891051a732e8730629a2e4a59689829ca17fe2e435\r\n',
+    );
+    const options = { decodedLength: 66560, expectedTrailers: ['x-amz-checksum-crc32c'] };
+    expect(decode(payload, wire, options)).toEqual({ content: a(66560), trailers: [CRC] });
+  });
+});
+
+describe('every form of body', () => {
+  const content = fc.uint8Array({ maxLength: 300 }).map((bytes) => Buffer.from(bytes));
+  const sizes = fc.array(fc.integer({ min: 1, max: 60 }), { maxLength: 12 });
+  const forms: [
+    name: string,
+    (content: Buffer, sizes: readonly number[]) => { payload: PayloadForm; wire: Buffer },
+  ][] = [
+    ['unsigned', (content) => ({ payload: UNSIGNED, wire: content })],
+    [
+      'sha256',
+      (content) => ({
+        payload: { kind: 'sha256', expected: createHash('sha256').update(content).digest() },
+        wire: content,
+      }),
+    ],
+    ['signed chunks', (content, sizes) => ({ payload: SIGNED, wire: signedBody(chunksOf(content, sizes)) })],
+    [
+      'signed chunks and trailer',
+      (content, sizes) => ({ payload: SIGNED_TRAILER, wire: signedBody(chunksOf(content, sizes), [CRC]) }),
+    ],
+    [
+      'unsigned chunks and trailer',
+      (content, sizes) => ({
+        payload: UNSIGNED_TRAILER,
+        wire: unsignedBody(chunksOf(content, sizes), [CRC]),
+      }),
+    ],
+  ];
+
+  it.each(forms)('%s: decodes alike wherever the wire and the chunks are cut', (_name, make) => {
+    fc.assert(
+      fc.property(content, sizes, sizes, (content, chunkSizes, splits) => {
+        const { payload, wire } = make(content, chunkSizes);
+        const trailers = payload.kind === 'aws-chunked' && payload.trailer ? [CRC] : [];
+        expect(decode(payload, wire, { splits, decodedLength: content.length })).toEqual({
+          content,
+          trailers,
+        });
+      }),
+    );
+  });
+
+  it.each(forms)('%s: decodes byte by byte', (_name, make) => {
+    const content = Buffer.from('The quick brown fox');
+    const { payload, wire } = make(content, [4, 9]);
+    expect(decode(payload, wire, { splits: Array.from(wire, () => 1) }).content).toEqual(content);
+  });
+
+  it.each(forms)('%s: takes an empty body', (_name, make) => {
+    const { payload, wire } = make(Buffer.alloc(0), []);
+    expect(decode(payload, wire, { decodedLength: 0 }).content).toHaveLength(0);
+  });
+
+  it.each(forms)('%s: hands out slices of what came in, not copies', (_name, make) => {
+    const { payload, wire } = make(Buffer.from('abcdefgh'), [3]);
+    const slices = createBodyDecoder(payload, null, []).push(wire);
+    expect(slices.length).toBeGreaterThan(0);
+    for (const slice of slices) expect(slice.buffer).toBe(wire.buffer);
+  });
+
+  it.each(forms)('%s: is incomplete when it is shorter or longer than announced', (_name, make) => {
+    const { payload, wire } = make(Buffer.from('abcdefgh'), [3]);
+    expect(codeOf(() => decode(payload, wire, { decodedLength: 8 }))).toBe('accepted');
+    expect(codeOf(() => decode(payload, wire, { decodedLength: 9 }))).toBe('IncompleteBody');
+    expect(codeOf(() => decode(payload, wire, { decodedLength: 7 }))).toBe('IncompleteBody');
+  });
+
+  it.each(forms.slice(1))('%s: is never accepted when it was cut short', (_name, make) => {
+    const { payload, wire } = make(Buffer.from('abcdefgh'), [3]);
+    for (let length = 0; length < wire.length; length++) {
+      const run = (): unknown => decode(payload, wire.subarray(0, length));
+      expect(codeOf(run)).toBe(payload.kind === 'sha256' ? 'XAmzContentSHA256Mismatch' : 'IncompleteBody');
+    }
+  });
+
+  it.each(forms.slice(2))('%s: takes nothing behind its end', (_name, make) => {
+    const { payload, wire } = make(Buffer.from('abcdefgh'), [3]);
+    const run = (): unknown => decode(payload, Buffer.concat([wire, Buffer.from('x')]));
+    expect(codeOf(run)).toBe('IncompleteBody');
+  });
+});
+
+describe('a body with its SHA-256', () => {
+  it('is refused when its bytes are others', () => {
+    const expected = createHash('sha256').update('abc').digest();
+    expect(codeOf(() => decode({ kind: 'sha256', expected }, Buffer.from('abc')))).toBe('accepted');
+    expect(codeOf(() => decode({ kind: 'sha256', expected }, Buffer.from('abd')))).toBe(
+      'XAmzContentSHA256Mismatch',
+    );
+  });
+});
+
+describe('signed chunks', () => {
+  const chunks = [Buffer.from('first'), Buffer.from('second')];
+
+  it('are refused when any bit of the wire was changed, but for letter case that means nothing', () => {
+    const wire = signedBody(chunks, [CRC]);
+    const seen = new Set<string>();
+    for (let i = 0; i < wire.length; i++) {
+      for (const bit of [1, 2, 4, 8, 16, 64, 128]) {
+        const changed = Buffer.from(wire);
+        changed[i] = (changed[i] ?? 0) ^ bit;
+        let decoded: Decoded | null = null;
+        const code = codeOf(() => {
+          decoded = decode(SIGNED_TRAILER, changed, { expectedTrailers: [CRC[0]] });
+        });
+        if (code === 'accepted') expect(decoded).toEqual({ content: Buffer.concat(chunks), trailers: [CRC] });
+        seen.add(code);
+      }
+    }
+    expect([...seen].sort()).toEqual([
+      'IncompleteBody',
+      'MalformedTrailerError',
+      'SignatureDoesNotMatch',
+      'accepted',
+    ]);
+  });
+
+  it('tell which string was signed', () => {
+    const wire = Buffer.from(signedBody(chunks).toString('latin1').replace('first', 'fist!'));
+    try {
+      decode(SIGNED, wire);
+      expect.unreachable();
+    } catch (error) {
+      expect(error).toMatchObject({
+        code: 'SignatureDoesNotMatch',
+        details: { StringToSign: expect.stringMatching(/^AWS4-HMAC-SHA256-PAYLOAD\n20130524T000000Z\n/) },
+      });
+    }
+  });
+
+  it('are refused in another order', () => {
+    const [size1, size2] = ['5;chunk', '6;chunk'];
+    const text = signedBody(chunks).toString('latin1');
+    const cut = text.indexOf(`\r\n${size2}`) + 2;
+    const end = text.indexOf('0;chunk', cut);
+    expect(text.startsWith(size1)).toBe(true);
+    const swapped = text.slice(cut, end) + text.slice(0, cut) + text.slice(end);
+    expect(codeOf(() => decode(SIGNED, Buffer.from(text, 'latin1')))).toBe('accepted');
+    expect(codeOf(() => decode(SIGNED, Buffer.from(swapped, 'latin1')))).toBe('SignatureDoesNotMatch');
+  });
+
+  it('fail as soon as a wrong chunk is whole, before its successor', () => {
+    const wire = signedBody(chunks);
+    const decoder = createBodyDecoder(
+      { kind: 'aws-chunked', trailer: false, signing: { ...SIGNING, seedSignature: '00' } },
+      null,
+      [],
+    );
+    const whole = wire.indexOf('first') + 5;
+    decoder.push(wire.subarray(0, whole - 1));
+    expect(codeOf(() => decoder.push(wire.subarray(whole - 1, whole)))).toBe('SignatureDoesNotMatch');
+  });
+
+  it('do not pass for those of a form with a trailer, nor the other way round', () => {
+    expect(codeOf(() => decode(SIGNED_TRAILER, signedBody(chunks)))).toBe('MalformedTrailerError');
+    expect(codeOf(() => decode(SIGNED, signedBody(chunks, [CRC])))).toBe('IncompleteBody');
+    expect(codeOf(() => decode(SIGNED, unsignedBody(chunks)))).toBe('IncompleteBody');
+    expect(codeOf(() => decode(UNSIGNED_TRAILER, signedBody(chunks)))).toBe('IncompleteBody');
+  });
+});
+
+describe('trailers', () => {
+  const chunks = [Buffer.from('content')];
+
+  it('are all returned, announced or not, lower-case and trimmed', () => {
+    const trailers = [CRC, ['X-Amz-Server-Side-Encryption', '  AES256\t'], ['a', '']] as const;
+    const expected = [CRC, ['x-amz-server-side-encryption', 'AES256'], ['a', '']];
+    const options = { expectedTrailers: [CRC[0].toUpperCase()] };
+    expect(decode(UNSIGNED_TRAILER, unsignedBody(chunks, trailers), options).trailers).toEqual(expected);
+  });
+
+  it('are signed in the order of their names', () => {
+    const trailers = [
+      ['x-amz-b', '2'],
+      ['X-Amz-A', '1'],
+    ] as const;
+    expect(decode(SIGNED_TRAILER, signedBody(chunks, trailers)).trailers).toEqual([
+      ['x-amz-b', '2'],
+      ['x-amz-a', '1'],
+    ]);
+  });
+
+  it('may end in LF CR LF, as minio-go writes them', () => {
+    const wire = signedBody(chunks, [CRC]).toString('latin1').replace('sOO8/Q==\r\n', 'sOO8/Q==\n\r\n');
+    expect(decode(SIGNED_TRAILER, Buffer.from(wire, 'latin1')).trailers).toEqual([CRC]);
+  });
+
+  it('are refused when an announced one is missing', () => {
+    const options = { expectedTrailers: [CRC[0]] };
+    expect(codeOf(() => decode(UNSIGNED_TRAILER, unsignedBody(chunks, [CRC]), options))).toBe('accepted');
+    expect(codeOf(() => decode(UNSIGNED_TRAILER, unsignedBody(chunks), options))).toBe(
+      'MalformedTrailerError',
+    );
+  });
+
+  it.each([UNSIGNED, SIGNED])('are refused before the body when the form %# has none', (payload) => {
+    expect(codeOf(() => createBodyDecoder(payload, 0, ['x-amz-checksum-crc32']))).toBe(
+      'MalformedTrailerError',
+    );
+  });
+
+  it.each([
+    ['a line without a colon', 'nonsense\r\n'],
+    ['a name with a blank', 'x amz: 1\r\n'],
+    ['an empty name', ': 1\r\n'],
+  ])('are refused with %s', (_name, line) => {
+    const wire = Buffer.from(`7\r\ncontent\r\n0\r\n${line}\r\n`);
+    expect(codeOf(() => decode(UNSIGNED_TRAILER, wire))).toBe('MalformedTrailerError');
+  });
+
+  it('are refused behind their signature, where it does not cover them', () => {
+    const wire = signedBody(chunks, [CRC]).toString('latin1').replace(/\r\n$/, 'x-amz-meta-a:1\r\n\r\n');
+    expect(codeOf(() => decode(SIGNED_TRAILER, Buffer.from(wire, 'latin1')))).toBe('MalformedTrailerError');
+  });
+
+  it('are bounded in number', () => {
+    const many = (count: number): Buffer =>
+      unsignedBody(
+        chunks,
+        Array.from({ length: count }, (_, i) => [`a${i}`, ''] as const),
+      );
+    expect(codeOf(() => decode(UNSIGNED_TRAILER, many(64)))).toBe('accepted');
+    expect(codeOf(() => decode(UNSIGNED_TRAILER, many(65)))).toBe('MalformedTrailerError');
+  });
+});
+
+describe('the framing of chunks', () => {
+  it.each([
+    ['no size', '\r\n'],
+    ['a size that is not hex', 'g\r\n'],
+    ['a negative size', '-1\r\n'],
+    ['a size with a blank', ' 7\r\ncontent\r\n0\r\n\r\n'],
+    ['a size of seventeen digits', `${'0'.repeat(16)}7\r\ncontent\r\n0\r\n\r\n`],
+    ['an extension', '7;a=b\r\ncontent\r\n0\r\n\r\n'],
+    ['a size above 5 GiB', '140000001\r\n'],
+    ['a line that ends in LF', '7\ncontent\r\n0\r\n\r\n'],
+    ['content longer than its size', '6\r\ncontent\r\n0\r\n\r\n'],
+    ['content shorter than its size', '8\r\ncontent\r\n0\r\n\r\n'],
+  ])('is incomplete with %s', (_name, text) => {
+    expect(codeOf(() => decode(UNSIGNED_TRAILER, Buffer.from(text)))).toBe('IncompleteBody');
+  });
+
+  it('takes sizes in both letter cases and with leading zeros', () => {
+    const wire = Buffer.from(`0A\r\n0123456789\r\n00b\r\n0123456789a\r\n0\r\n\r\n`);
+    expect(decode(UNSIGNED_TRAILER, wire).content.toString()).toBe('01234567890123456789a');
+  });
+
+  it('takes a chunk of 5 GiB', () => {
+    expect(createBodyDecoder(UNSIGNED_TRAILER, null, []).push(Buffer.from('140000000\r\nab'))).toEqual([
+      Buffer.from('ab'),
+    ]);
+  });
+
+  it('refuses a chunk that goes beyond the announced length before any of it came', () => {
+    expect(codeOf(() => createBodyDecoder(UNSIGNED_TRAILER, 9, []).push(Buffer.from('a\r\n')))).toBe(
+      'IncompleteBody',
+    );
+  });
+
+  it.each([1, 4096])('gives up on an endless line that comes in pieces of %i bytes', (size) => {
+    const decoder = createBodyDecoder(UNSIGNED_TRAILER, null, []);
+    const piece = Buffer.alloc(size, '0');
+    let taken = 0;
+    const code = codeOf(() => {
+      for (; taken < 1_000_000; taken += size) decoder.push(piece);
+    });
+    expect(code).toBe('IncompleteBody');
+    expect(taken).toBeLessThanOrEqual(4096);
+  });
+});
