@@ -3,12 +3,19 @@
 export interface KmsEndpointStatus {
   readonly host: string;
   readonly port: number;
-  readonly state: string;
+  /** Unknown until it was first asked. */
+  readonly state: 'Unknown' | 'Up' | 'Down';
+  readonly protocolVersion: string | null;
+  readonly vendor: string | null;
+  /** Why it is down. */
   readonly message: string | null;
 }
 
 export interface KmsConnectionStatus {
   readonly name: string;
+  readonly cachedKeys: number;
+  /** End of the client certificate's life. */
+  readonly certificateNotAfter: string;
   readonly endpoints: readonly KmsEndpointStatus[];
 }
 

@@ -1,5 +1,10 @@
 /** Adds up the metrics of all threads. */
-import { AggregatorRegistry, type MetricObjectWithValues, type MetricValue, type Registry } from 'prom-client';
+import {
+  AggregatorRegistry,
+  type MetricObjectWithValues,
+  type MetricValue,
+  type Registry,
+} from 'prom-client';
 
 /** What Registry.getMetricsAsJSON gives; survives a message port. */
 export type MetricsSnapshot = MetricObjectWithValues<MetricValue<string>>[];

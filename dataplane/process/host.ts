@@ -24,3 +24,11 @@ export function inspectorRequested(
   const asks = (option: string): boolean => /^--inspect(?:-brk|-wait|-port)?(?:=|$)/.test(option);
   return execArgv.some(asks) || nodeOptions.split(/\s+/).some(asks) || inspectorUrl() !== undefined;
 }
+
+/**
+ * Free space that is left to DELETE, checkpoints and the log, of a disk of that size; below it writes are refused
+ * with 503. A twentieth of a small disk, 256 MiB of a large one.
+ */
+export function freeSpaceReserveBytes(diskBytes: number): number {
+  return Math.min(256 * 1024 * 1024, Math.floor(diskBytes / 20));
+}

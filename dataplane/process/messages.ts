@@ -2,6 +2,7 @@
 import type { KeyObject } from 'node:crypto';
 import type { MessagePort } from 'node:worker_threads';
 import type { ListenAddress, LogLevel, ServerTls, Settings } from '../config/settings.ts';
+import type { Id } from '../metadata/metadata.ts';
 import type { MetricsSnapshot } from '../monitoring/aggregate.ts';
 import { rootOwnerId } from './identity.ts';
 
@@ -23,9 +24,11 @@ export interface WorkerStart {
   readonly index: number;
   readonly incarnation: string;
   readonly settings: WorkerSettings;
-  readonly installationKey: KeyObject;
+  /** For the MACs of the rows that it reads; the installation key itself stays in the main thread. */
+  readonly controlKey: KeyObject;
   readonly metadataPath: string;
   readonly blobsPath: string;
+  readonly freeSpaceReserveBytes: number;
   readonly listen: ListenAddress;
   /** Whether other workers listen on the same port. */
   readonly sharedPort: boolean;
@@ -37,12 +40,15 @@ export interface WorkerStart {
 export type ToWorker =
   | { readonly type: 'settings'; readonly settings: WorkerSettings }
   | { readonly type: 'metrics' }
+  /** Which bodies are being read? */
+  | { readonly type: 'openBodies' }
   /** Stop accepting, finish what is in flight within the limit, cut the rest, close. */
   | { readonly type: 'drain'; readonly limitMs: number };
 
 export type FromWorker =
   | { readonly type: 'listening'; readonly port: number }
   | { readonly type: 'metrics'; readonly snapshot: MetricsSnapshot }
+  | { readonly type: 'openBodies'; readonly bodies: readonly Id[] }
   /** `cut`: some requests were still in flight at the limit. */
   | { readonly type: 'drained'; readonly cut: boolean };
 

@@ -13,8 +13,8 @@ export interface ReloaderOptions {
   readonly initial: LoadedConfig;
   /** Throws ConfigError. */
   readonly load: (file: string) => LoadedConfig;
-  /** Puts the settings in force. */
-  readonly apply: (config: LoadedConfig) => void;
+  /** Puts the settings in force, or rejects with ConfigError and changes nothing. */
+  readonly apply: (config: LoadedConfig) => Promise<void>;
   readonly metrics: Pick<ProcessMetrics, 'configLoaded'>;
   readonly log: Logger;
   readonly now: () => number;
@@ -30,6 +30,7 @@ export class Reloader {
   #inForce: LoadedConfig;
   #loadedMs: number;
   #refused: Refusal | null = null;
+  #last: Promise<void> = Promise.resolve();
 
   constructor(options: ReloaderOptions) {
     this.#options = options;
@@ -53,9 +54,15 @@ export class Reloader {
 
   /**
    * Reads the file again. `asked`: somebody asked for it (SIGHUP), so that it is logged even when nothing changed;
-   * otherwise a routine look, and a refusal that was logged already is not logged again.
+   * otherwise a routine look, and a refusal that was logged already is not logged again. One look at a time. Rejects
+   * with what is not ConfigError.
    */
-  check(asked: boolean): void {
+  check(asked: boolean): Promise<void> {
+    this.#last = this.#last.then(() => this.#look(asked));
+    return this.#last;
+  }
+
+  async #look(asked: boolean): Promise<void> {
     const { load, apply, log, metrics, now } = this.#options;
     try {
       const next = load(this.#inForce.file);
@@ -66,7 +73,7 @@ export class Reloader {
         return;
       }
       assertLiveChange(this.#inForce.settings, next);
-      apply(next);
+      await apply(next);
       this.#inForce = next;
       this.#loadedMs = now();
       this.#refused = null;

@@ -1,5 +1,6 @@
 /** An S3 worker thread as the main thread sees it. */
 import { Worker } from 'node:worker_threads';
+import type { Id } from '../metadata/metadata.ts';
 import type { MetricsSnapshot, MetricsSource } from '../monitoring/aggregate.ts';
 import type { FromWorker, ToWorker, WorkerSettings, WorkerStart } from './messages.ts';
 
@@ -11,6 +12,8 @@ export type ThreadFailed = (thread: string, error: Error) => void;
 export class S3Worker implements MetricsSource {
   readonly name: string;
   readonly #worker: Worker;
+  /** Questions are answered in order. */
+  readonly #openBodies: ((bodies: readonly Id[]) => void)[] = [];
   readonly #listening = Promise.withResolvers<number>();
   readonly #drained = Promise.withResolvers<{ cut: boolean }>();
   /** One question at a time: a thread that does not answer must not gather questions. */
@@ -55,12 +58,23 @@ export class S3Worker implements MetricsSource {
     return this.#scrape.promise;
   }
 
+  /** The bodies that it is reading at some instant after this call. */
+  openBodies(): Promise<readonly Id[]> {
+    if (this.#ending) return Promise.resolve([]);
+    const { promise, resolve } = Promise.withResolvers<readonly Id[]>();
+    this.#openBodies.push(resolve);
+    this.#send({ type: 'openBodies' });
+    return promise;
+  }
+
   /** Stops accepting, waits for requests in flight up to the limit, ends the thread. */
   async drain(limitMs: number): Promise<{ cut: boolean }> {
     this.#send({ type: 'drain', limitMs });
     const result = await this.#drained.promise;
     this.#ending = true;
     await this.#worker.terminate();
+    // What has ended reads nothing any more.
+    for (const answer of this.#openBodies.splice(0)) answer([]);
     return result;
   }
 
@@ -76,6 +90,9 @@ export class S3Worker implements MetricsSource {
       case 'metrics':
         this.#scrape?.resolve(message.snapshot);
         this.#scrape = null;
+        break;
+      case 'openBodies':
+        this.#openBodies.shift()?.(message.bodies);
         break;
       case 'drained':
         this.#drained.resolve({ cut: message.cut });

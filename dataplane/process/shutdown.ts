@@ -3,7 +3,8 @@ import type { Logger } from 'pino';
 
 /** The parts of `process` that are used. */
 export interface ProcessEvents {
-  on(event: string, listener: (...args: never[]) => void): unknown;
+  on(event: 'SIGTERM' | 'SIGINT', listener: () => void): unknown;
+  on(event: 'uncaughtException', listener: (error: unknown) => void): unknown;
   exit(code: number): never;
 }
 
@@ -11,7 +12,7 @@ export interface Shutdown {
   /** Resolves to the name of the first SIGTERM or SIGINT. A second one exits at once with code 1. */
   readonly requested: Promise<string>;
   /** Logs why and exits with code 1: after a failure of a part nobody knows what is still true. */
-  fail(part: string, error: unknown): void;
+  readonly fail: (part: string, error: unknown) => void;
 }
 
 export function watchShutdown(events: ProcessEvents, log: Logger): Shutdown {
@@ -30,7 +31,7 @@ export function watchShutdown(events: ProcessEvents, log: Logger): Shutdown {
     log.fatal({ part, err: error }, 'a part of the process failed: ending');
     events.exit(1);
   };
-  for (const signal of ['SIGTERM', 'SIGINT']) events.on(signal, () => onSignal(signal));
+  for (const signal of ['SIGTERM', 'SIGINT'] as const) events.on(signal, () => onSignal(signal));
   events.on('uncaughtException', (error: unknown) => fail('main', error));
   return { requested: requested.promise, fail };
 }

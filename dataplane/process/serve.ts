@@ -1,0 +1,188 @@
+/**
+ * One life of the data plane: starts its threads and ports in order, keeps its configuration, ends it in order.
+ *
+ * Owns the order and what the main thread does: control, admin, monitoring, garbage. It must not touch a request or
+ * a key: those live in the other threads.
+ */
+import type { FastifyInstance } from 'fastify';
+import type { Logger } from 'pino';
+import { createAdminServer } from '../admin/adminServer.ts';
+import { loadConfig } from '../config/config.ts';
+import { ConfigError } from '../config/errors.ts';
+import type { ListenAddress, LoadedConfig } from '../config/settings.ts';
+import { newId } from '../crypto/ids.ts';
+import { type KeyHolder, startKeyHolder } from '../keys/holder.ts';
+import { KmsError } from '../keys/keys.ts';
+import { createLogger, standardOutput } from '../log.ts';
+import { type MetricsSource, registrySource } from '../monitoring/aggregate.ts';
+import { createMonitoringServer, type Phase } from '../monitoring/monitoringServer.ts';
+import { createProcessMetrics } from '../monitoring/processMetrics.ts';
+import { registerStorageMetrics } from '../monitoring/storageMetrics.ts';
+import { sizeThreadPool, workerCount } from './host.ts';
+import { portOf } from './listener.ts';
+import { workerSettings } from './messages.ts';
+import { Reloader } from './reload.ts';
+import { type Shutdown, watchShutdown } from './shutdown.ts';
+import { collectStatus } from './status.ts';
+import { startStorage } from './storage.ts';
+import { productVersion } from './version.ts';
+import { startWorkers, type Workers } from './workers.ts';
+
+/** How long requests in flight may go on after SIGTERM. */
+const DRAIN_LIMIT_MS = 30_000;
+/** How long a scrape waits for a busy thread. */
+const SCRAPE_TIMEOUT_MS = 2_000;
+/** How often the configuration's files are looked at; mounted volumes change without a signal. */
+const CONFIG_CHECK_MS = 5_000;
+
+/**
+ * Serves until SIGTERM or SIGINT, then drains; resolves to the exit code 0. Throws ConfigError before anything is
+ * started. What fails later ends the process from inside, with code 1 after a line in the log.
+ */
+export async function serve(configFile: string): Promise<number> {
+  const config = loadConfig(configFile);
+  const { settings } = config;
+  const workers = workerCount(settings.workers);
+  sizeThreadPool(workers);
+  const log = createLogger({ level: settings.log.level, thread: 'main', destination: standardOutput() });
+  const shutdown = watchShutdown(process, log);
+  for (const warning of config.warnings) log.warn({ warning }, 'configuration warning');
+  try {
+    await live({ config, workers, log, shutdown });
+  } catch (error) {
+    shutdown.fail('main', error);
+  }
+  return 0;
+}
+
+interface Life {
+  readonly config: LoadedConfig;
+  readonly workers: number;
+  readonly log: Logger;
+  readonly shutdown: Shutdown;
+}
+
+async function live({ config, workers, log, shutdown }: Life): Promise<void> {
+  const { settings } = config;
+  const startedMs = Date.now();
+  const incarnation = newId();
+  const version = productVersion();
+  const ending = new AsyncDisposableStack();
+  let phase: Phase = 'starting';
+  let reloader: Reloader | null = null;
+  // From the first moment on: a SIGHUP that nobody handles kills.
+  process.on('SIGHUP', () => void reloader?.check(true));
+
+  const metrics = createProcessMetrics({ version, workers });
+  const sources: MetricsSource[] = [registrySource('main', metrics.registry)];
+  const monitoring = createMonitoringServer({
+    phase: () => phase,
+    sources: () => sources,
+    log,
+    scrapeTimeoutMs: SCRAPE_TIMEOUT_MS,
+  });
+  ending.defer(() => monitoring.close());
+  const monitoringPort = await listen(monitoring, settings.monitoring.listen);
+
+  const storage = await startStorage({ settings, incarnation, log, failed: shutdown.fail });
+  ending.defer(() => storage.close());
+  registerStorageMetrics(metrics.registry, storage.stats);
+
+  const keys = await startKeyHolder({ connections: settings.kmsConnections, logger: log });
+  ending.defer(() => keys.close());
+  void keys.onDeath.then((error) => shutdown.fail('key-holder', error));
+  sources.push({ name: 'key-holder', snapshot: () => keys.metrics() });
+
+  const s3 = await startWorkers({
+    count: workers,
+    listen: settings.s3.listen,
+    common: { ...storage.forWorkers, incarnation, settings: workerSettings(settings) },
+    ports: () => ({ writerPort: storage.connect(), keysPort: keys.connect() }),
+    failed: shutdown.fail,
+  });
+  sources.push(...s3.threads);
+  const collector = storage.startCollector(async () =>
+    (await Promise.all(s3.threads.map((thread) => thread.openBodies()))).flat(),
+  );
+  ending.defer(() => collector.stopped());
+
+  const current = new Reloader({
+    initial: config,
+    load: loadConfig,
+    apply: (next) => apply(next, { keys, s3, log }),
+    metrics,
+    log,
+    now: Date.now,
+  });
+  reloader = current;
+  const checks = setInterval(() => void current.check(false), CONFIG_CHECK_MS);
+  ending.defer(() => clearInterval(checks));
+
+  const admin = createAdminServer({
+    token: () => current.inForce.settings.admin.token,
+    status: () =>
+      collectStatus({
+        version,
+        incarnation,
+        startedMs,
+        workers,
+        phase: () => phase,
+        reloader: current,
+        keys,
+      }),
+    log,
+  });
+  ending.defer(() => admin.close());
+  const adminPort = await listen(admin, settings.admin.listen);
+
+  phase = 'ready';
+  log.info(
+    {
+      pid: process.pid,
+      version,
+      incarnation,
+      workers,
+      s3: origin(settings.s3.tls === null ? 'http' : 'https', settings.s3.listen, s3.port),
+      admin: origin('http', settings.admin.listen, adminPort),
+      monitoring: origin('http', settings.monitoring.listen, monitoringPort),
+    },
+    'ready',
+  );
+
+  const signal = await shutdown.requested;
+  phase = 'draining';
+  log.info({ signal }, 'draining');
+  collector.stop();
+  const { cut } = await s3.drain(DRAIN_LIMIT_MS);
+  if (cut > 0)
+    log.warn({ workers: cut, limitMs: DRAIN_LIMIT_MS }, 'requests were cut off at the drain limit');
+  await ending.disposeAsync();
+  log.info('stopped');
+}
+
+/** Puts a new configuration in force. Rejects with ConfigError, with nothing changed. */
+async function apply(
+  next: LoadedConfig,
+  { keys, s3, log }: { keys: KeyHolder; s3: Workers; log: Logger },
+): Promise<void> {
+  try {
+    await keys.updateConnections(next.settings.kmsConnections);
+  } catch (error) {
+    if (!(error instanceof KmsError)) throw error;
+    throw new ConfigError('Invalid', next.file, [{ path: 'kmsConnections', message: error.message }], {
+      cause: error,
+    });
+  }
+  s3.update(workerSettings(next.settings));
+  log.level = next.settings.log.level;
+}
+
+/** Makes a fastify server listen; resolves to its port. */
+async function listen(server: FastifyInstance, { host, port }: ListenAddress): Promise<number> {
+  await server.listen({ host, port });
+  return portOf(server.server);
+}
+
+function origin(scheme: 'http' | 'https', { host }: ListenAddress, port: number): string {
+  return `${scheme}://${host.includes(':') ? `[${host}]` : host}:${port}`;
+}
