@@ -104,7 +104,7 @@ export async function startPykmip(options: PykmipOptions): Promise<Pykmip> {
     server = await launch(folder, configuration, `server-${starts}.log`);
   };
   const edit = <T>(work: (db: DatabaseSync) => T): T => {
-    const db = new DatabaseSync(database, { timeout: 5000 });
+    const db = new DatabaseSync(database, { timeout: 5000, enableForeignKeyConstraints: false });
     try {
       return work(db);
     } finally {
