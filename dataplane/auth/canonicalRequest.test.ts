@@ -1,4 +1,4 @@
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { canonicalPaths, canonicalQuery, canonicalRequest, foldedValue } from './canonicalRequest.ts';
 import { bag } from './signer.testkit.ts';

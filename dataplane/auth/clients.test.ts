@@ -9,7 +9,7 @@ import {
   type S3ClientConfig,
 } from '@aws-sdk/client-s3';
 import { getSignedUrl } from '@aws-sdk/s3-request-presigner';
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { Client } from 'minio';
 import { describe, expect, it } from 'vitest';
 import { createBodyDecoder } from '../s3/body/decoder.ts';
