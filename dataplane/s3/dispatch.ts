@@ -64,7 +64,7 @@ export async function dispatch(
       const level = isIntegrityFailure(error) ? 'error' : 'warn';
       log[level]({ err: failure, operation: seen.operation, bucket: seen.target?.bucket }, 'request failed');
     }
-    if (exchange.headSent) exchange.destroy();
+    if (!exchange.canAnswer) exchange.destroy();
     else if (exchange.signal.aborted) seen.code = 'ClientGone';
     else await exchange.respondError(failure, seen.target?.rawPath ?? '/');
   } finally {

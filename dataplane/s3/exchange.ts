@@ -8,6 +8,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { ByteSink } from '../objects/bodyReader.ts';
 import type { S3Error } from './errors.ts';
 import { errorXml } from './xml/errorDocument.ts';
+import { XML_DECLARATION } from './xml/writer.ts';
 
 /** A refused body is read this far, for this long, so that the client sees the refusal; then the socket goes. */
 const DISCARD_LIMIT_BYTES = 16 * 1024 * 1024;
@@ -15,6 +16,12 @@ const DISCARD_LIMIT_MS = 2_000;
 
 /** Headers of an XML answer. */
 export const XML_CONTENT = { 'content-type': 'application/xml' } as const;
+
+/** Work that takes longer than `afterMs` is answered at once with a 200, and a space every `everyMs`. */
+export interface SlowAnswerTimes {
+  readonly afterMs: number;
+  readonly everyMs: number;
+}
 
 export type ResponseHeaders = Readonly<Record<string, string>>;
 
@@ -42,7 +49,10 @@ export class Exchange {
   failBody: ((error: S3Error) => void) | null = null;
   readonly #continueExpected: boolean;
   readonly #closing: () => boolean;
+  readonly #slowAnswer: SlowAnswerTimes;
   #continued = false;
+  /** The head of a 200 went out ahead of its document, which begins with the XML declaration. */
+  #documentPending = false;
 
   constructor(
     req: IncomingMessage,
@@ -53,6 +63,7 @@ export class Exchange {
       readonly continueExpected: boolean;
       /** Whether the connection should end after this answer. */
       readonly closing: () => boolean;
+      readonly slowAnswer: SlowAnswerTimes;
     },
   ) {
     this.req = req;
@@ -61,6 +72,7 @@ export class Exchange {
     this.receivedMs = options.receivedMs;
     this.#continueExpected = options.continueExpected;
     this.#closing = options.closing;
+    this.#slowAnswer = options.slowAnswer;
     const gone = new AbortController();
     this.signal = gone.signal;
     res.once('close', () => {
@@ -76,6 +88,34 @@ export class Exchange {
 
   get headSent(): boolean {
     return this.res.headersSent;
+  }
+
+  /** Whether an answer, or an error document, can still be sent. */
+  get canAnswer(): boolean {
+    return !this.res.headersSent || this.#documentPending;
+  }
+
+  /**
+   * Runs work whose answer is an XML document with status 200. When it takes long the client gets the head and white
+   * space meanwhile, and then the document, or that of an error, as AWS does for copies and CompleteMultipartUpload.
+   */
+  async answerSlowly<T>(headers: ResponseHeaders, work: () => Promise<T>): Promise<T> {
+    const space = (): void => {
+      if (this.signal.aborted) return;
+      if (this.#documentPending) this.res.write(' ');
+      else {
+        this.#head(200, { ...headers, ...XML_CONTENT }, this.#bodyUnread());
+        this.res.write(XML_DECLARATION);
+        this.#documentPending = true;
+      }
+      timer = setTimeout(space, this.#slowAnswer.everyMs);
+    };
+    let timer = setTimeout(space, this.#slowAnswer.afterMs);
+    try {
+      return await work();
+    } finally {
+      clearTimeout(timer);
+    }
   }
 
   async respond(response: S3Response): Promise<void> {
@@ -111,10 +151,12 @@ export class Exchange {
     this.res.writeHead(status, all);
   }
 
-  async #finish(status: number, headers: ResponseHeaders, body: Buffer): Promise<void> {
+  async #finish(status: number, headers: ResponseHeaders, document: Buffer): Promise<void> {
     const { req, res } = this;
     const unread = this.#bodyUnread();
-    this.#head(status, headers, unread);
+    const body = this.#documentPending ? document.subarray(XML_DECLARATION.length) : document;
+    if (!this.#documentPending) this.#head(status, headers, unread);
+    this.#documentPending = false;
     this.bytesOut += body.length;
     if (!unread) {
       await new Promise<void>((resolve) => {

@@ -4,14 +4,19 @@ import type { Query } from './request.ts';
 
 /** max-keys and its kin: a number from 0, cut to `most`; InvalidArgument for anything else. */
 export function pageLimit(query: Query, name: string, most: number): number {
+  return Math.min(numberParameter(query, name, most), most);
+}
+
+/** A number from 0 to 2^31 - 1, `absent` when it is not given or empty; InvalidArgument for anything else. */
+export function numberParameter(query: Query, name: string, absent: number): number {
   const text = query.get(name);
-  if (text === undefined || text === '') return most;
+  if (text === undefined || text === '') return absent;
   if (!/^\d{1,10}$/.test(text) || Number(text) > 2_147_483_647) {
     throw new S3Error('InvalidArgument', `Provided ${name} not an integer or within integer range`, {
       details: { ArgumentName: name, ArgumentValue: text },
     });
   }
-  return Math.min(Number(text), most);
+  return Number(text);
 }
 
 /** encoding-type: `url` or nothing. */

@@ -1,21 +1,40 @@
+import { type RuleSubject, withTrailers } from '../headers/rules.ts';
 import { receiveBody } from './body/receive.ts';
-import type { S3Context } from './context.ts';
+import { checkEncryptionHeaders, type S3Context } from './context.ts';
 import { S3Error } from './errors.ts';
 import { objectBody } from './requestBody.ts';
 
+export interface DocumentOptions {
+  readonly maxBytes: number;
+  readonly required: boolean;
+  /** What the header rules are asked about again once the trailers are known. */
+  readonly subject: RuleSubject;
+  /** The checksum headers speak of something else than this body (CompleteMultipartUpload: of the object). */
+  readonly checksumsElsewhere?: boolean;
+}
+
+export interface ReceivedDocument {
+  readonly bytes: Buffer;
+  /** What the header rules say, trailers included. */
+  readonly encrypted: boolean;
+}
+
 /**
  * Receives a whole XML body, its digests checked. MaxMessageLengthExceeded above the limit, MissingRequestBodyError
- * when it is required and empty.
+ * when it is required and empty, InvalidArgument for a trailer that the header rules refuse.
  */
 export async function receiveDocument(
   context: S3Context,
-  options: { readonly maxBytes: number; readonly required: boolean },
-): Promise<Buffer> {
+  options: DocumentOptions,
+): Promise<ReceivedDocument> {
   const { request, exchange } = context;
-  const { headers } = request;
+  const { headers, encryption } = request;
   const absent = !headers.has('content-length') && !headers.has('transfer-encoding');
-  if (absent && !options.required) return Buffer.alloc(0);
-  const body = objectBody(request);
+  if (absent && !options.required) {
+    const { encrypted } = checkEncryptionHeaders(context, options.subject, withTrailers(encryption, []));
+    return { bytes: Buffer.alloc(0), encrypted };
+  }
+  const body = objectBody(request, options.checksumsElsewhere);
   if (body.size > options.maxBytes) throw new S3Error('MaxMessageLengthExceeded');
   const pieces: Uint8Array[] = [];
   const sink = {
@@ -23,7 +42,8 @@ export async function receiveDocument(
       pieces.push(piece);
     },
   };
-  await receiveBody(exchange, sink, body);
+  const { trailers } = await receiveBody(exchange, sink, body);
+  const { encrypted } = checkEncryptionHeaders(context, options.subject, withTrailers(encryption, trailers));
   if (body.size === 0 && options.required) throw new S3Error('MissingRequestBodyError');
-  return Buffer.concat(pieces);
+  return { bytes: Buffer.concat(pieces), encrypted };
 }

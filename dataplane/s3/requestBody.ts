@@ -11,10 +11,14 @@ import type { HeaderBag, S3Request } from './request.ts';
 export const MAX_PUT_BYTES = 5 * 1024 ** 3;
 
 /**
- * Describes the object bytes of a PUT: their decoded size, how they are framed, what must prove them. Errors:
- * MissingContentLength, EntityTooLarge, InvalidDigest, InvalidRequest (checksum headers).
+ * Describes the object bytes of a PUT: their decoded size, how they are framed, what must prove them. With
+ * `checksumsElsewhere` the checksum headers are not this body's. Errors: MissingContentLength, EntityTooLarge,
+ * InvalidDigest, InvalidRequest (checksum headers).
  */
-export function objectBody(request: Pick<S3Request, 'headers' | 'payload'>): ReceiveOptions {
+export function objectBody(
+  request: Pick<S3Request, 'headers' | 'payload'>,
+  checksumsElsewhere = false,
+): ReceiveOptions {
   const { headers, payload } = request;
   const size = payload.kind === 'aws-chunked' ? decodedLength(headers) : contentLength(headers);
   if (size === null) throw new S3Error('MissingContentLength');
@@ -27,7 +31,7 @@ export function objectBody(request: Pick<S3Request, 'headers' | 'payload'>): Rec
     size,
     decoder: createBodyDecoder(payload, size, announced(headers)),
     contentMd5: requestedContentMd5(headers),
-    checksum: requestedChecksum(headers),
+    checksum: checksumsElsewhere ? null : requestedChecksum(headers),
   };
 }
 

@@ -10,7 +10,7 @@ import type { Socket } from 'node:net';
 import { SigningKeys } from '../auth/signingKeys.ts';
 import { dispatch } from './dispatch.ts';
 import { S3Error } from './errors.ts';
-import { Exchange } from './exchange.ts';
+import { Exchange, type SlowAnswerTimes } from './exchange.ts';
 import type { S3Server, S3Services } from './services.ts';
 import { errorXml } from './xml/errorDocument.ts';
 
@@ -20,8 +20,12 @@ const KEEP_ALIVE_TIMEOUT_MS = 75_000;
 /** Head of a request: 8 KiB for AWS; presigned URLs and 2 KiB of user metadata fit well. */
 const MAX_HEAD_BYTES = 16 * 1024;
 
+/** As AWS for copies and CompleteMultipartUpload. */
+const SLOW_ANSWER: SlowAnswerTimes = { afterMs: 5_000, everyMs: 5_000 };
+
 export interface S3ServerOptions {
   readonly progressTimeoutMs?: number;
+  readonly slowAnswer?: SlowAnswerTimes;
 }
 
 /** Builds the S3 server of a worker; the process binds it to its port. */
@@ -30,12 +34,14 @@ export function createS3Server(services: S3Services, options: S3ServerOptions = 
   const active = new Map<Socket, Exchange>();
   const idleWaiters: (() => void)[] = [];
   const load = { inFlight: 0 };
+  const slowAnswer = options.slowAnswer ?? SLOW_ANSWER;
   let draining = false;
 
   const closing = (): boolean => draining || services.balance.overloaded();
   const handle = (req: IncomingMessage, res: ServerResponse, continueExpected: boolean): void => {
     const id = randomBytes(8).toString('hex').toUpperCase();
-    const exchange = new Exchange(req, res, { id, receivedMs: services.now(), continueExpected, closing });
+    const receivedMs = services.now();
+    const exchange = new Exchange(req, res, { id, receivedMs, continueExpected, closing, slowAnswer });
     const { socket } = req;
     load.inFlight += 1;
     active.set(socket, exchange);

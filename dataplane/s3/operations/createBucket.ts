@@ -16,12 +16,11 @@ export const createBucket: Operation = async (context) => {
   const name = request.bucket ?? '';
   if (!isBucketName(name))
     throw new S3Error('InvalidBucketName', undefined, { details: { BucketName: name } });
-  const { encrypted } = checkEncryptionHeaders(context, { operation: 'CreateBucket' });
-  const document = await receiveDocument(context, {
-    maxBytes: MAX_DOCUMENT_BYTES.CreateBucket,
-    required: false,
-  });
-  const location = parseCreateBucketConfiguration(document) ?? 'us-east-1';
+  const subject = { operation: 'CreateBucket' } as const;
+  checkEncryptionHeaders(context, subject);
+  const maxBytes = MAX_DOCUMENT_BYTES.CreateBucket;
+  const { bytes, encrypted } = await receiveDocument(context, { maxBytes, required: false, subject });
+  const location = parseCreateBucketConfiguration(bytes) ?? 'us-east-1';
   // Without a constraint AWS means us-east-1; here it means the one region that there is.
   if (location !== settings.region && location !== 'us-east-1') {
     throw new S3Error('IllegalLocationConstraintException');

@@ -13,7 +13,8 @@ import { type DeleteOutcome, deleteResultXml } from '../xml/results.ts';
 export const deleteObjects: Operation = async (context) => {
   const { request, services } = context;
   const bucket = await requireBucket(services, request.principal, request.bucket);
-  checkEncryptionHeaders(context, { operation: 'Other', encrypted: bucket.encryption === 'AES256' });
+  const subject = { operation: 'Other', encrypted: bucket.encryption === 'AES256' } as const;
+  checkEncryptionHeaders(context, subject);
   const digested = request.headers.entries.some(
     ([name, value]) =>
       name === 'content-md5' ||
@@ -27,7 +28,8 @@ export const deleteObjects: Operation = async (context) => {
     );
   }
   const maxBytes = MAX_DOCUMENT_BYTES.DeleteObjects;
-  const document = parseDeleteObjects(await receiveDocument(context, { maxBytes, required: true }));
+  const { bytes } = await receiveDocument(context, { maxBytes, required: true, subject });
+  const document = parseDeleteObjects(bytes);
   const outcomes = await Promise.all(
     document.objects.map(async (object): Promise<DeleteOutcome> => {
       const { key, versionId } = object;

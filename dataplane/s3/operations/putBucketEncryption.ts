@@ -11,9 +11,11 @@ import { MAX_DOCUMENT_BYTES } from '../xml/requests.ts';
 export const putBucketEncryption: Operation = async (context) => {
   const { request, services } = context;
   const bucket = await requireBucket(services, request.principal, request.bucket);
-  checkEncryptionHeaders(context, { operation: 'Other', encrypted: bucket.encryption === 'AES256' });
+  const subject = { operation: 'Other', encrypted: bucket.encryption === 'AES256' } as const;
+  checkEncryptionHeaders(context, subject);
   const maxBytes = MAX_DOCUMENT_BYTES.PutBucketEncryption;
-  parseBucketEncryption(await receiveDocument(context, { maxBytes, required: true }));
+  const { bytes } = await receiveDocument(context, { maxBytes, required: true, subject });
+  parseBucketEncryption(bytes);
   const connection = services.settings.defaultKmsConnection;
   if (bucket.keyVersion === null && connection === null) {
     throw new S3Error(
