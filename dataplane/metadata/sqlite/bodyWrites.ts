@@ -14,7 +14,7 @@ import {
   type PartPage,
 } from '../metadata.ts';
 import { blobCrcBytesPerRow } from './blobCrcRows.ts';
-import { integer, optionalInteger, text } from './columns.ts';
+import { integer, text } from './columns.ts';
 import { encodeParts } from './partPageColumns.ts';
 
 export class BodyWrites {
@@ -30,10 +30,8 @@ export class BodyWrites {
   readonly #discard: StatementSync;
 
   constructor(db: DatabaseSync) {
-    this.#insert = db.prepare(
-      'INSERT INTO body (body_id, refs, kind, inline_id, blob_id, salt) VALUES (?, 1, ?, ?, ?, ?)',
-    );
-    this.#insertInline = db.prepare('INSERT INTO inline_body (stored) VALUES (?)');
+    this.#insert = db.prepare('INSERT INTO body (body_id, refs, kind, blob_id, salt) VALUES (?, 1, ?, ?, ?)');
+    this.#insertInline = db.prepare('INSERT INTO inline_body (body_no, stored) VALUES (?, ?)');
     this.#insertBlob = db.prepare('INSERT INTO blob (blob_id, incarnation, stored_bytes) VALUES (?, ?, ?)');
     this.#insertCrcs = db.prepare('INSERT INTO blob_crc (blob_id, n, crcs) VALUES (?, ?, ?)');
     this.#insertPage = db.prepare(
@@ -42,50 +40,50 @@ export class BodyWrites {
     );
     // A claimed body takes no new references.
     this.#addRef = db.prepare(
-      `UPDATE body SET refs = refs + 1 WHERE body_id = ? AND refs > 0
+      `UPDATE body SET refs = refs + 1 WHERE body_no = ? AND body_id = ? AND refs > 0
        AND NOT EXISTS (SELECT 1 FROM garbage WHERE kind = 'body' AND id = body_id)`,
     );
     this.#dropRef = db.prepare(
-      'UPDATE body SET refs = refs - 1 WHERE body_id = ? AND refs > 0 RETURNING refs, kind, inline_id',
+      'UPDATE body SET refs = refs - 1 WHERE body_no = ? AND body_id = ? AND refs > 0 RETURNING refs, kind',
     );
-    this.#delete = db.prepare('DELETE FROM body WHERE body_id = ?');
-    this.#deleteInline = db.prepare('DELETE FROM inline_body WHERE inline_id = ?');
+    this.#delete = db.prepare('DELETE FROM body WHERE body_no = ?');
+    this.#deleteInline = db.prepare('DELETE FROM inline_body WHERE body_no = ?');
     this.#discard = db.prepare(
-      'INSERT OR IGNORE INTO garbage (kind, id, since_ms, claimed) VALUES (?, ?, ?, 0)',
+      'INSERT OR IGNORE INTO garbage (kind, id, body_no, since_ms, claimed) VALUES (?, ?, ?, ?, 0)',
     );
   }
 
-  /** A new body with one reference. */
-  insertBody(bodyId: Id, body: Exclude<NewBody, { kind: 'shared' }>): void {
-    if (body.kind === 'inline') {
-      const { lastInsertRowid } = this.#insertInline.run(body.stored);
-      this.#insert.run(bodyId, 'inline', lastInsertRowid, null, body.salt);
-      return;
+  /** A new body with one reference; its number. */
+  insertBody(bodyId: Id, body: Exclude<NewBody, { kind: 'shared' }>): number {
+    if (body.kind === 'blob') {
+      this.insertBlob(body.location, body.storedBytes, body.crcs);
+      return this.#insertRow(bodyId, 'blob', body.location.blobId, body.salt);
     }
-    this.insertBlob(body.location, body.storedBytes, body.crcs);
-    this.#insert.run(bodyId, 'blob', null, body.location.blobId, body.salt);
+    const bodyNo = this.#insertRow(bodyId, 'inline', null, body.salt);
+    this.#insertInline.run(bodyNo, body.stored);
+    return bodyNo;
   }
 
-  /** A new body of parts with one reference. Its blobs have their rows from the part commits. */
-  insertPartBody(bodyId: Id, pages: readonly PartPage[]): void {
-    this.#insert.run(bodyId, 'parts', null, null, null);
-    for (const page of pages) {
-      const first = page.parts[0];
-      const last = page.parts.at(-1);
+  /** A new body of parts with one reference; its number. Its blobs have their rows from the part commits. */
+  insertPartBody(bodyId: Id, pages: readonly PartPage[]): number {
+    for (const { page, parts, pageMac } of pages) {
+      const first = parts[0];
+      const last = parts.at(-1);
       if (first === undefined || last === undefined) continue;
       const end = last.offset + last.size;
       const { partNumber, offset } = first;
       this.#insertPage.run(
         bodyId,
-        page.page,
+        page,
         partNumber,
         last.partNumber,
         offset,
         end,
-        encodeParts(page.parts),
-        page.pageMac,
+        encodeParts(parts),
+        pageMac,
       );
     }
+    return this.#insertRow(bodyId, 'parts', null, null);
   }
 
   /** The blob's row, in the transaction of the row that first names it. */
@@ -98,26 +96,35 @@ export class BodyWrites {
   }
 
   /** One more reference; 'SourceChanged' when the body is gone or on its way out. */
-  addReference(bodyId: Id): void {
-    if (this.#addRef.run(bodyId).changes !== 1) {
+  addReference(bodyNo: number, bodyId: Id): void {
+    if (this.#addRef.run(bodyNo, bodyId).changes !== 1) {
       throw new MetadataError('SourceChanged', 'the source of the copy is gone');
     }
   }
 
   /** One reference less. A body whose row is missing has nothing to give up: its version must stay removable. */
-  dropReference(bodyId: Id, nowMs: number): void {
-    const row = this.#dropRef.get(bodyId);
+  dropReference(bodyNo: number, bodyId: Id, nowMs: number): void {
+    const row = this.#dropRef.get(bodyNo, bodyId);
     if (row === undefined || integer(row, 'refs') > 0) return;
     if (text(row, 'kind') !== 'inline') {
-      this.#discard.run('body', bodyId, nowMs);
+      this.#discard.run('body', bodyId, bodyNo, nowMs);
       return;
     }
-    this.#deleteInline.run(optionalInteger(row, 'inline_id'));
-    this.#delete.run(bodyId);
+    this.#deleteInline.run(bodyNo);
+    this.#delete.run(bodyNo);
   }
 
   /** The blob of a part that nothing names any more. */
   discardBlob(blobId: Id, nowMs: number): void {
-    this.#discard.run('blob', blobId, nowMs);
+    this.#discard.run('blob', blobId, null, nowMs);
+  }
+
+  #insertRow(
+    bodyId: Id,
+    kind: 'inline' | 'blob' | 'parts',
+    blobId: Id | null,
+    salt: Uint8Array | null,
+  ): number {
+    return Number(this.#insert.run(bodyId, kind, blobId, salt).lastInsertRowid);
   }
 }

@@ -45,8 +45,8 @@ export class BucketWrites {
     );
     this.#deleteKeys = db.prepare('DELETE FROM key_version WHERE bucket_uid = ?');
     this.#discardParts = db.prepare(
-      `INSERT OR IGNORE INTO garbage (kind, id, since_ms, claimed)
-       SELECT 'blob', part.blob_id, ?, 0 FROM upload JOIN upload_part AS part USING (upload_id) WHERE upload.bucket_uid = ?`,
+      `INSERT OR IGNORE INTO garbage (kind, id, body_no, since_ms, claimed)
+       SELECT 'blob', part.blob_id, NULL, ?, 0 FROM upload JOIN upload_part AS part USING (upload_id) WHERE upload.bucket_uid = ?`,
     );
     this.#deleteParts = db.prepare(
       'DELETE FROM upload_part WHERE upload_id IN (SELECT upload_id FROM upload WHERE bucket_uid = ?)',

@@ -1,7 +1,7 @@
 /** What the collector writes: claims, and forgetting what it deleted. */
 import type { DatabaseSync, StatementSync } from 'node:sqlite';
 import { type BlobLocation, type GarbageItem, type GarbageRef, type Id, MetadataError } from '../metadata.ts';
-import { integer, optionalText, text } from './columns.ts';
+import { integer, optionalInteger, optionalText, text } from './columns.ts';
 import { decodeParts } from './partPageColumns.ts';
 
 export class GarbageWrites {
@@ -17,12 +17,12 @@ export class GarbageWrites {
   readonly #forgetCompleted: StatementSync;
 
   constructor(db: DatabaseSync) {
-    this.#claim = db.prepare('UPDATE garbage SET claimed = 1 WHERE kind = ? AND id = ?');
-    this.#delete = db.prepare('DELETE FROM garbage WHERE kind = ? AND id = ?');
-    this.#selectBody = db.prepare('SELECT refs, kind, blob_id FROM body WHERE body_id = ?');
+    this.#claim = db.prepare('UPDATE garbage SET claimed = 1 WHERE kind = ? AND id = ? RETURNING body_no');
+    this.#delete = db.prepare('DELETE FROM garbage WHERE kind = ? AND id = ? RETURNING body_no');
+    this.#selectBody = db.prepare('SELECT refs, blob_id FROM body WHERE body_no = ? AND body_id = ?');
     this.#selectPages = db.prepare('SELECT parts FROM body_parts WHERE body_id = ? ORDER BY page');
     this.#selectBlob = db.prepare('SELECT incarnation FROM blob WHERE blob_id = ?');
-    this.#deleteBody = db.prepare('DELETE FROM body WHERE body_id = ?');
+    this.#deleteBody = db.prepare('DELETE FROM body WHERE body_no = ? AND body_id = ? AND refs = 0');
     this.#deletePages = db.prepare('DELETE FROM body_parts WHERE body_id = ?');
     this.#deleteBlob = db.prepare('DELETE FROM blob WHERE blob_id = ?');
     this.#deleteCrcs = db.prepare('DELETE FROM blob_crc WHERE blob_id = ?');
@@ -32,8 +32,10 @@ export class GarbageWrites {
   claimGarbage(items: readonly GarbageRef[]): readonly GarbageItem[] {
     const claimed: GarbageItem[] = [];
     for (const item of items) {
-      if (this.#claim.run(item.kind, item.id).changes !== 1) continue;
-      const blobIds = item.kind === 'blob' ? [item.id] : this.#blobsOf(item.id);
+      const row = this.#claim.get(item.kind, item.id);
+      if (row === undefined) continue;
+      const blobIds =
+        item.kind === 'blob' ? [item.id] : this.#blobsOf(item.id, optionalInteger(row, 'body_no'));
       const blobs = blobIds.flatMap((blobId) => this.#locate(blobId));
       claimed.push({ kind: item.kind, id: item.id, sinceMs: item.sinceMs, blobs });
     }
@@ -46,11 +48,10 @@ export class GarbageWrites {
         this.#deleteCrcs.run(blobId);
         this.#deleteBlob.run(blobId);
       }
-      if (item.kind === 'body') {
-        this.#deletePages.run(item.id);
-        this.#deleteBody.run(item.id);
-      }
-      this.#delete.run(item.kind, item.id);
+      const row = this.#delete.get(item.kind, item.id);
+      if (row === undefined || item.kind !== 'body') continue;
+      this.#deletePages.run(item.id);
+      this.#deleteBody.run(optionalInteger(row, 'body_no'), item.id);
     }
   }
 
@@ -58,8 +59,8 @@ export class GarbageWrites {
     this.#forgetCompleted.run(beforeMs);
   }
 
-  #blobsOf(bodyId: Id): Id[] {
-    const row = this.#selectBody.get(bodyId);
+  #blobsOf(bodyId: Id, bodyNo: number | null): Id[] {
+    const row = this.#selectBody.get(bodyNo, bodyId);
     if (row === undefined) return [];
     // Never delete what a version still names, whatever the garbage table says.
     if (integer(row, 'refs') !== 0)

@@ -6,7 +6,7 @@
  * and `onFatal` ends the process: whether the commit is durable is unknown, and a caller who was told "failed"
  * would delete the blob that a durable row names.
  */
-import type { DatabaseSync } from 'node:sqlite';
+import type { DatabaseSync, StatementSync } from 'node:sqlite';
 import { MetadataError } from '../metadata.ts';
 import { asMetadataError, isStorageFailure } from './connection.ts';
 import { grows, type WriteCommand } from './writeOperations.ts';
@@ -21,7 +21,7 @@ interface Member {
 }
 
 /** The transaction control that a group needs; a DatabaseSync fits. */
-export type TransactionControl = Pick<DatabaseSync, 'exec' | 'isTransaction'>;
+export type TransactionControl = Pick<DatabaseSync, 'exec' | 'isTransaction' | 'prepare'>;
 
 export interface GroupCommitOptions {
   readonly db: TransactionControl;
@@ -38,11 +38,20 @@ const maxGroupMembers = 512;
 
 export class GroupCommit {
   readonly #options: GroupCommitOptions;
+  readonly #begin: StatementSync;
+  readonly #commitGroup: StatementSync;
+  readonly #savepoint: StatementSync;
+  readonly #release: StatementSync;
   #waiting: Member[] = [];
   #dead = false;
 
   constructor(options: GroupCommitOptions) {
+    const { db } = options;
     this.#options = options;
+    this.#begin = db.prepare('BEGIN IMMEDIATE');
+    this.#commitGroup = db.prepare('COMMIT');
+    this.#savepoint = db.prepare('SAVEPOINT member');
+    this.#release = db.prepare('RELEASE member');
   }
 
   add(command: WriteCommand, answer: (outcome: WriteOutcome) => void): void {
@@ -70,10 +79,10 @@ export class GroupCommit {
     const { db } = this.#options;
     const outcomes: WriteOutcome[] = [];
     try {
-      db.exec('BEGIN IMMEDIATE');
+      this.#begin.run();
       const mayGrow = this.#options.mayGrow();
       for (const { command } of members) outcomes.push(this.#member(command, mayGrow));
-      db.exec('COMMIT');
+      this.#commitGroup.run();
       return (index) =>
         outcomes[index] ?? { ok: false, error: new MetadataError('Unavailable', 'not in the group') };
     } catch (error) {
@@ -93,10 +102,10 @@ export class GroupCommit {
         error: new MetadataError('NoSpace', 'the disk is below its reserve of free space'),
       };
     }
-    db.exec('SAVEPOINT member');
+    this.#savepoint.run();
     try {
       const result = apply(command);
-      db.exec('RELEASE member');
+      this.#release.run();
       return { ok: true, result };
     } catch (error) {
       if (isStorageFailure(error) || !db.isTransaction) throw error;

@@ -2,6 +2,8 @@
  * The schema, as numbered migrations. A migration that was released is never edited; the next one changes it.
  *
  * Keys are BLOBs, compared bytewise; identifiers are 32 hex characters; STRICT, so that an edited row keeps its types.
+ * Bodies are numbered: rows that are appended share pages, rows under random identifiers cost a page of the log each.
+ * One null version per key is kept by the writer's transactions and not by an index, for the same reason.
  */
 import type { DatabaseSync } from 'node:sqlite';
 import { MetadataError } from '../metadata.ts';
@@ -39,6 +41,7 @@ CREATE TABLE object_version (
   is_null INTEGER NOT NULL,
   last_modified_ms INTEGER NOT NULL,
   body_id TEXT NOT NULL,
+  body_no INTEGER NOT NULL,
   size INTEGER NOT NULL,
   part_count INTEGER NOT NULL,
   suite INTEGER,
@@ -51,7 +54,6 @@ CREATE TABLE object_version (
   clear_record BLOB,
   PRIMARY KEY (bucket_uid, key, seq)
 ) STRICT, WITHOUT ROWID;
-CREATE UNIQUE INDEX object_version_null ON object_version (bucket_uid, key) WHERE is_null = 1;
 
 CREATE TABLE object_current (
   bucket_uid TEXT NOT NULL,
@@ -68,16 +70,16 @@ CREATE TABLE object_current (
 ) STRICT, WITHOUT ROWID;
 
 CREATE TABLE body (
-  body_id TEXT PRIMARY KEY,
+  body_no INTEGER PRIMARY KEY,
+  body_id TEXT NOT NULL,
   refs INTEGER NOT NULL CHECK (refs >= 0),
   kind TEXT NOT NULL CHECK (kind IN ('inline', 'blob', 'parts')),
-  inline_id INTEGER,
   blob_id TEXT,
   salt BLOB
-) STRICT, WITHOUT ROWID;
+) STRICT;
 
 CREATE TABLE inline_body (
-  inline_id INTEGER PRIMARY KEY,
+  body_no INTEGER PRIMARY KEY,
   stored BLOB NOT NULL
 ) STRICT;
 
@@ -144,6 +146,7 @@ CREATE INDEX completed_upload_age ON completed_upload (completed_ms);
 CREATE TABLE garbage (
   kind TEXT NOT NULL CHECK (kind IN ('body', 'blob')),
   id TEXT NOT NULL,
+  body_no INTEGER,
   since_ms INTEGER NOT NULL,
   claimed INTEGER NOT NULL,
   PRIMARY KEY (kind, id)

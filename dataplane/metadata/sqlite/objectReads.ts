@@ -22,8 +22,8 @@ const versionColumns = `
   body.refs, body.kind, body.salt, inline_body.stored, blob.blob_id, blob.incarnation, blob.stored_bytes`;
 
 const versionJoins = `
-  LEFT JOIN body ON body.body_id = version.body_id
-  LEFT JOIN inline_body ON inline_body.inline_id = body.inline_id
+  LEFT JOIN body ON body.body_no = version.body_no AND body.body_id = version.body_id
+  LEFT JOIN inline_body ON inline_body.body_no = body.body_no
   LEFT JOIN blob ON blob.blob_id = body.blob_id`;
 
 export class ObjectReads {

@@ -30,15 +30,16 @@ export class ObjectWrites {
     this.#bodies = bodies;
     this.#current = db.prepare('SELECT version_id FROM object_current WHERE bucket_uid = ? AND key = ?');
     this.#nullVersion = db.prepare(
-      'SELECT seq, body_id, size FROM object_version WHERE bucket_uid = ? AND key = ? AND is_null = 1',
+      'SELECT seq, body_no, body_id, size FROM object_version WHERE bucket_uid = ? AND key = ? AND is_null = 1',
     );
     this.#sourceBody = db.prepare(
-      'SELECT body_id FROM object_version WHERE bucket_uid = ? AND key = ? AND version_id = ?',
+      'SELECT body_id, body_no FROM object_version WHERE bucket_uid = ? AND key = ? AND version_id = ?',
     );
     this.#insertVersion = db.prepare(
-      `INSERT INTO object_version (bucket_uid, key, seq, version_id, is_null, last_modified_ms, body_id, size, part_count,
+      `INSERT INTO object_version (bucket_uid, key, seq, version_id, is_null, last_modified_ms, body_id, body_no, size,
+         part_count,
          suite, chunk_log2, n, wrap_salt, sealed_key, record_salt, sealed_record, clear_record)
-       VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+       VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
     );
     this.#deleteVersion = db.prepare(
       'DELETE FROM object_version WHERE bucket_uid = ? AND key = ? AND seq = ?',
@@ -61,9 +62,11 @@ export class ObjectWrites {
   commitVersion(version: NewVersion, body: NewBody, expectCurrent: ExpectCurrent, nowMs: number): void {
     this.admit(version, expectCurrent);
     // The new reference is taken before the old one goes: a copy onto itself must not pass through refs 0.
-    if (body.kind === 'shared') this.#shareBody(version, body.sourceKey, body.sourceVersionId);
-    else this.#bodies.insertBody(version.bodyId, body);
-    this.replaceNull(version, nowMs);
+    const bodyNo =
+      body.kind === 'shared'
+        ? this.#shareBody(version, body.sourceKey, body.sourceVersionId)
+        : this.#bodies.insertBody(version.bodyId, body);
+    this.replaceNull(version, bodyNo, nowMs);
   }
 
   /** The preconditions of a version that is about to become current. */
@@ -80,7 +83,7 @@ export class ObjectWrites {
   }
 
   /** Makes the version the null version and the current one; the null version before it loses its body. */
-  replaceNull(version: NewVersion, nowMs: number): void {
+  replaceNull(version: NewVersion, bodyNo: number, nowMs: number): void {
     this.#removeNull(version.bucketUid, version.key, nowMs);
     const { bucketUid, key, versionId, size, lastModifiedMs, descriptor } = version;
     const counted = this.#countIn.get(size, bucketUid);
@@ -94,6 +97,7 @@ export class ObjectWrites {
       version.isNull ? 1 : 0,
       lastModifiedMs,
       version.bodyId,
+      bodyNo,
       size,
       version.partCount,
       descriptor?.suite ?? null,
@@ -144,19 +148,21 @@ export class ObjectWrites {
     }
   }
 
-  #shareBody(version: NewVersion, sourceKey: Uint8Array, sourceVersionId: Id): void {
+  #shareBody(version: NewVersion, sourceKey: Uint8Array, sourceVersionId: Id): number {
     const row = this.#sourceBody.get(version.bucketUid, sourceKey, sourceVersionId);
     if (row === undefined || text(row, 'body_id') !== version.bodyId) {
       throw new MetadataError('SourceChanged', 'the source of the copy is gone');
     }
-    this.#bodies.addReference(version.bodyId);
+    const bodyNo = integer(row, 'body_no');
+    this.#bodies.addReference(bodyNo, version.bodyId);
+    return bodyNo;
   }
 
   #removeNull(bucketUid: Id, key: Uint8Array, nowMs: number): boolean {
     const row = this.#nullVersion.get(bucketUid, key);
     if (row === undefined) return false;
     this.#deleteVersion.run(bucketUid, key, integer(row, 'seq'));
-    this.#bodies.dropReference(text(row, 'body_id'), nowMs);
+    this.#bodies.dropReference(integer(row, 'body_no'), text(row, 'body_id'), nowMs);
     this.#countOut.run(integer(row, 'size'), bucketUid);
     return true;
   }

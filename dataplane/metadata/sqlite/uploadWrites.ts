@@ -117,8 +117,8 @@ export class UploadWrites {
     }
     this.#objects.admit(version, expectCurrent);
     this.#useParts(upload.uploadId, pages, nowMs);
-    this.#bodies.insertPartBody(version.bodyId, pages);
-    this.#objects.replaceNull(version, nowMs);
+    const bodyNo = this.#bodies.insertPartBody(version.bodyId, pages);
+    this.#objects.replaceNull(version, bodyNo, nowMs);
     this.#end(upload.uploadId);
     this.#remember.run(upload.uploadId, version.bucketUid, version.key, version.versionId, nowMs);
   }
