@@ -2,8 +2,6 @@
 export interface Clock {
   /** Milliseconds on a scale that never goes back. */
   now(): number;
-  /** Wall clock, Unix milliseconds. */
-  wallNow(): number;
   /** Runs once after the delay; the returned function cancels it. */
   schedule(delayMs: number, run: () => void): () => void;
   /** Uniform in [0, 1), for jitter. */
@@ -12,7 +10,6 @@ export interface Clock {
 
 export const systemClock: Clock = {
   now: () => performance.now(),
-  wallNow: () => Date.now(),
   schedule: (delayMs, run) => {
     const timer = setTimeout(run, delayMs);
     return () => clearTimeout(timer);
