@@ -1,4 +1,4 @@
-import { createHash, createHmac, timingSafeEqual } from 'node:crypto';
+import { createHmac, hash, type KeyObject, timingSafeEqual } from 'node:crypto';
 import { S3Error, type S3ErrorDetails } from '../s3/errors.ts';
 
 /** The only algorithm there is. */
@@ -7,12 +7,12 @@ export const ALGORITHM = 'AWS4-HMAC-SHA256';
 /** What a request's signature is computed over. Source: S3 API, "String to sign". */
 export function requestStringToSign(timestamp: string, scope: string, canonicalRequest: string): string {
   // latin1: header values reach us as latin1-decoded bytes, and it is the bytes that the client signed.
-  const hash = createHash('sha256').update(canonicalRequest, 'latin1').digest('hex');
-  return `${ALGORITHM}\n${timestamp}\n${scope}\n${hash}`;
+  const digest = hash('sha256', Buffer.from(canonicalRequest, 'latin1'), 'hex');
+  return `${ALGORITHM}\n${timestamp}\n${scope}\n${digest}`;
 }
 
 /** HMAC-SHA-256 in lower-case hex. */
-export function sign(signingKey: Buffer, stringToSign: string): string {
+export function sign(signingKey: KeyObject, stringToSign: string): string {
   return createHmac('sha256', signingKey).update(stringToSign, 'utf8').digest('hex');
 }
 

@@ -1,5 +1,5 @@
 /** A second, deliberately plain SigV4 signer, and the keys of AWS's published examples. Used by tests only. */
-import { createHash, createHmac } from 'node:crypto';
+import { createHash, createHmac, createSecretKey, type KeyObject } from 'node:crypto';
 import { HeaderBag, type Target } from '../s3/request.ts';
 import { parseTarget } from '../s3/target.ts';
 import type { AuthenticationDeps } from './credentials.ts';
@@ -35,13 +35,13 @@ export function target(method: string, url: string, host = HOST): Target {
   return parseTarget(method, url, host, ['s3.amazonaws.com']);
 }
 
-export function signingKey(date = '20130524', region = 'us-east-1'): Buffer {
+export function signingKey(date = '20130524', region = 'us-east-1'): KeyObject {
   const step = (key: string | Buffer, text: string): Buffer =>
     createHmac('sha256', key).update(text).digest();
-  return step(step(step(step(`AWS4${SECRET_KEY}`, date), region), 's3'), 'aws4_request');
+  return createSecretKey(step(step(step(step(`AWS4${SECRET_KEY}`, date), region), 's3'), 'aws4_request'));
 }
 
-export function hmacHex(key: Buffer, text: string): string {
+export function hmacHex(key: KeyObject, text: string): string {
   return createHmac('sha256', key).update(text).digest('hex');
 }
 

@@ -1,17 +1,16 @@
-import { createHmac } from 'node:crypto';
+import { createHmac, createSecretKey, type KeyObject } from 'node:crypto';
 
 const DEFAULT_LIMIT = 1024;
 
 interface CachedKey {
   readonly secretAccessKey: string;
-  readonly signingKey: Buffer;
+  readonly signingKey: KeyObject;
 }
 
 /**
  * HMAC keys derived from secret access keys, kept because a client uses the same one for a whole day.
  *
- * Bounded, oldest first. A key that drops out is left to the garbage collector and not zeroed: a body whose
- * chunks are still being verified may hold it.
+ * Bounded, oldest first. A key that drops out lives on in the bodies whose chunks are still being verified.
  */
 export class SigningKeys {
   readonly #limit: number;
@@ -26,8 +25,8 @@ export class SigningKeys {
     return this.#keys.size;
   }
 
-  /** The 32-byte signing key of that access key; `date` is yyyyMMdd. Source: S3 API, "Signature calculation". */
-  get(accessKeyId: string, secretAccessKey: string, date: string, region: string): Buffer {
+  /** The signing key of that access key; `date` is yyyyMMdd. Source: S3 API, "Signature calculation". */
+  get(accessKeyId: string, secretAccessKey: string, date: string, region: string): KeyObject {
     const name = `${date}/${region}/${accessKeyId}`;
     const cached = this.#keys.get(name);
     // The secret is compared too: an access key may have been declared anew with another one.
@@ -45,12 +44,14 @@ export class SigningKeys {
   }
 }
 
-function deriveSigningKey(secretAccessKey: string, date: string, region: string): Buffer {
+function deriveSigningKey(secretAccessKey: string, date: string, region: string): KeyObject {
   let key = Buffer.from(`AWS4${secretAccessKey}`, 'utf8');
   for (const step of [date, region, 's3', 'aws4_request']) {
     const next = createHmac('sha256', key).update(step, 'utf8').digest();
     key.fill(0);
     key = next;
   }
-  return key;
+  const signingKey = createSecretKey(key);
+  key.fill(0);
+  return signingKey;
 }

