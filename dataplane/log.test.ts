@@ -1,7 +1,7 @@
 import { createSecretKey } from 'node:crypto';
 import { PassThrough } from 'node:stream';
 import { expect, test } from 'vitest';
-import { createLogger, logRequest } from './log.ts';
+import { createLogger } from './log.ts';
 
 function logged(act: (log: ReturnType<typeof createLogger>) => void): Record<string, unknown> {
   const sink = new PassThrough({ encoding: 'utf8' });
@@ -68,26 +68,5 @@ test('an error shows name, code, message, stack and causes, and none of its othe
     message: 'above',
     stack: expect.stringContaining('RangeError: above'),
     cause: { type: 'Error', message: 'below', stack: expect.stringContaining('Error: below') },
-  });
-});
-
-test('a request is one line at info', () => {
-  const request = {
-    requestId: 'R',
-    method: 'PUT',
-    operation: 'PutObject',
-    bucket: 'b',
-    key: 'k',
-    accessKeyId: 'A',
-    status: 200,
-    code: null,
-    bytesIn: 1,
-    bytesOut: 2,
-    durationMs: 3,
-  };
-  expect(logged((log) => logRequest(log, request))).toMatchObject({
-    ...request,
-    level: 'info',
-    msg: 'request',
   });
 });

@@ -100,24 +100,3 @@ export function createLogger(options: {
     options.destination,
   );
 }
-
-/** What is logged of a finished S3 request. No headers, no query strings; `key` is decoded for reading only. */
-export interface RequestLine {
-  readonly requestId: string;
-  readonly method: string;
-  readonly operation: string;
-  readonly bucket: string | null;
-  readonly key: string | null;
-  readonly accessKeyId: string | null;
-  readonly status: number;
-  /** The S3 error code, null on success. */
-  readonly code: string | null;
-  readonly bytesIn: number;
-  readonly bytesOut: number;
-  readonly durationMs: number;
-}
-
-/** One line per request, at level info. */
-export function logRequest(log: Logger, line: RequestLine): void {
-  log.info(line, 'request');
-}

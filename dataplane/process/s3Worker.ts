@@ -33,6 +33,7 @@ export class S3Worker implements MetricsSource {
       this.#listening.reject(error);
       this.#drained.reject(error);
       if (!this.#ending) failed(this.name, error);
+      this.#ending = true;
     };
     // Whoever waits sees the failure; if nobody waits, `failed` has told.
     this.#listening.promise.catch(() => {});

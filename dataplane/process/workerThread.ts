@@ -11,6 +11,7 @@ import { createS3Metrics } from '../monitoring/s3Metrics.ts';
 import { createS3Server } from '../s3/server.ts';
 import type { S3Services, S3Settings } from '../s3/services.ts';
 import { joinBalance } from './balance.ts';
+import { endsWithin } from './limit.ts';
 import { createListener } from './listener.ts';
 import type { FromWorker, ToWorker, WorkerSettings, WorkerStart } from './messages.ts';
 
@@ -71,11 +72,9 @@ async function runWorker(parent: MessagePort, start: WorkerStart): Promise<void>
   const listener = createListener(server, settings.tls);
   const send = (message: FromWorker): void => parent.postMessage(message);
 
-  const drainWithin = async (limitMs: number): Promise<void> => {
+  const drain = async (limitMs: number): Promise<void> => {
     listener.close();
-    const expired = Promise.withResolvers<true>();
-    AbortSignal.timeout(limitMs).addEventListener('abort', () => expired.resolve(true));
-    const cut = await Promise.race([s3Server.drain().then(() => false), expired.promise]);
+    const cut = !(await endsWithin(s3Server.drain(), AbortSignal.timeout(limitMs)));
     server.closeAllConnections();
     await metadata.close();
     send({ type: 'drained', cut });
@@ -96,7 +95,7 @@ async function runWorker(parent: MessagePort, start: WorkerStart): Promise<void>
         send({ type: 'openBodies', bodies: metadata.openBodies() });
         break;
       case 'drain':
-        await drainWithin(message.limitMs);
+        await drain(message.limitMs);
         break;
     }
   };

@@ -6,11 +6,10 @@
 import type { Server } from 'node:http';
 import type { Logger } from 'pino';
 import type { BlobStore } from '../blobs/blobs.ts';
+import type { Allowance } from '../config/settings.ts';
 import type { KeyProvider } from '../keys/keys.ts';
 import type { Id, Metadata } from '../metadata/metadata.ts';
 import type { S3Metrics } from '../monitoring/s3Metrics.ts';
-
-export type Allowance = 'Allowed' | 'Refused';
 
 /** Settings of the S3 server. A reload of the configuration replaces the whole object. */
 export interface S3Settings {
