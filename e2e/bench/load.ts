@@ -27,7 +27,10 @@ const HEAD_END = Buffer.from('\r\n\r\n');
 
 /** One kept connection; answers are read until content-length bytes came. */
 class Connection {
-  readonly #socket: Socket;
+  #socket: Socket;
+  #closing = false;
+  readonly #host: string;
+  readonly #port: number;
   #head: Buffer = Buffer.alloc(0);
   #bodyLeft = -1;
   #done: ((error: Error | null) => void) | null = null;
@@ -35,13 +38,26 @@ class Connection {
 
   constructor(host: string, port: number, expectedBytes: number) {
     this.#expected = expectedBytes;
-    this.#socket = connect({ host, port, noDelay: true });
-    this.#socket.on('data', (chunk) => this.#read(chunk));
-    this.#socket.on('error', (error) => this.#finish(error));
-    this.#socket.on('close', () => this.#finish(new Error('the server closed the connection')));
+    this.#host = host;
+    this.#port = port;
+    this.#socket = this.#open();
+  }
+
+  #open(): Socket {
+    const socket = connect({ host: this.#host, port: this.#port, noDelay: true });
+    socket.on('data', (chunk) => this.#read(chunk));
+    socket.on('error', (error) => this.#finish(error));
+    socket.on('close', () => this.#finish(new Error('the server closed the connection')));
+    return socket;
   }
 
   request(head: Buffer, body: Buffer | null): Promise<void> {
+    if (this.#closing) {
+      // The server asked for another connection, to spread the load over its workers.
+      this.close();
+      this.#closing = false;
+      this.#socket = this.#open();
+    }
     return new Promise((resolve, reject) => {
       this.#done = (error) => (error === null ? resolve() : reject(error));
       this.#socket.cork();
@@ -74,6 +90,7 @@ class Connection {
         this.#finish(new Error(`answer ${text.slice(0, 40)}: ${rest.toString('utf8').slice(0, 400)}`));
         return;
       }
+      this.#closing = /\r\nconnection: close/i.test(text);
       this.#bodyLeft = Number(/\r\ncontent-length: (\d+)/i.exec(text)?.[1] ?? 0);
       if (this.#bodyLeft !== this.#expected) this.#finish(new Error(`a body of ${this.#bodyLeft} bytes`));
     }
