@@ -48,6 +48,8 @@ describe('parseBucketEncryption', () => {
     ['aws:kms:dsse', byDefault('<SSEAlgorithm>aws:kms:dsse</SSEAlgorithm>'), 'SSEAlgorithm', 'aws:kms:dsse'],
     ['aes256', byDefault('<SSEAlgorithm>aes256</SSEAlgorithm>'), 'SSEAlgorithm', 'aes256'],
     ['AES256 in white space', byDefault('<SSEAlgorithm> AES256</SSEAlgorithm>'), 'SSEAlgorithm', ' AES256'],
+    ['AES-256', byDefault('<SSEAlgorithm>AES-256</SSEAlgorithm>'), 'SSEAlgorithm', 'AES-256'],
+    ['a list', byDefault('<SSEAlgorithm>AES256,AES256</SSEAlgorithm>'), 'SSEAlgorithm', 'AES256,AES256'],
     ['an empty algorithm', byDefault('<SSEAlgorithm/>'), 'SSEAlgorithm', ''],
     ['a KMS key beside AES256', byDefault(AES256 + kmsKey), 'KMSMasterKeyID', 'arn:aws:kms:x'],
     ['an empty KMS key beside AES256', byDefault(`${AES256}<KMSMasterKeyID/>`), 'KMSMasterKeyID', ''],
