@@ -52,6 +52,7 @@ export async function dispatch(
     };
     const { principal, payload } = authenticate(target, headers, authentication);
     checkExpectedBucketOwner(headers, principal.ownerId);
+    checkExpectedBucketOwner(target.query, principal.ownerId);
     const request = { ...parsed, operation, principal, payload };
     const context: S3Context = { request, exchange, services, log };
     const run: Operation | undefined = OPERATIONS[operation];
@@ -93,7 +94,7 @@ export async function dispatch(
 /** Encryption headers from everywhere they can be carried before the body: headers, query, announced trailers. */
 function encryptionHeadersOf(target: Target, headers: HeaderBag): EncryptionHeaders {
   const carried: CarriedHeader[] = [];
-  for (const [name, value] of headers.entries) carried.push({ name, value: value.trim(), carrier: 'header' });
+  for (const [name, value] of headers.entries) carried.push({ name, value, carrier: 'header' });
   for (const [name, value] of target.query.entries) carried.push({ name, value, carrier: 'query' });
   carried.push(...announcedTrailers([...headers.all('trailer'), ...headers.all('x-amz-trailer')]));
   return collectEncryptionHeaders(carried);
