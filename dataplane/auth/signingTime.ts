@@ -13,10 +13,12 @@ export interface SigningTime {
 export function parseTimestamp(timestamp: string): SigningTime | null {
   const match = /^(\d{4})(\d\d)(\d\d)T(\d\d)(\d\d)(\d\d)Z$/.exec(timestamp);
   if (match === null) return null;
-  const [, year, month, day, hour, minute, second] = match;
-  const ms = Date.parse(`${year}-${month}-${day}T${hour}:${minute}:${second}Z`);
-  // Date.parse lets 30 February run on into March; such a time is nobody's clock.
-  if (Number.isNaN(ms) || formatTimestamp(ms) !== timestamp) return null;
+  const [year = 0, month = 0, day = 0, hour = 0, minute = 0, second = 0] = match.slice(1).map(Number);
+  const ms = Date.UTC(year, month - 1, day, hour, minute, second);
+  // Date.UTC lets 30 February run on into March; such a time is nobody's clock.
+  if (hour > 23 || minute > 59 || second > 59) return null;
+  const date = new Date(ms);
+  if (date.getUTCDate() !== day || date.getUTCMonth() !== month - 1) return null;
   return { timestamp, ms };
 }
 
