@@ -30,7 +30,7 @@ function prefixNodes(commonPrefixes: readonly KeyText[], encodingType: EncodingT
   return commonPrefixes.map((prefix) => ['CommonPrefixes', [['Prefix', keyText(prefix, encodingType)]]]);
 }
 
-export interface BucketListing {
+interface BucketListing {
   readonly ownerId: string;
   readonly buckets: readonly { readonly name: string; readonly createdMs: number; readonly region: string }[];
   /** As asked for. */
@@ -82,13 +82,13 @@ interface ObjectListing {
   readonly commonPrefixes: readonly KeyText[];
 }
 
-export interface ObjectListingV1 extends ObjectListing {
+interface ObjectListingV1 extends ObjectListing {
   readonly marker: KeyText;
   /** null: left out, as S3 does when the listing is complete or has no delimiter. */
   readonly nextMarker: KeyText | null;
 }
 
-export interface ObjectListingV2 extends ObjectListing {
+interface ObjectListingV2 extends ObjectListing {
   /** The three as sent, and where the next page starts. Tokens are opaque and never url-encoded. */
   readonly startAfter: KeyText | null;
   readonly continuationToken: string | null;
@@ -160,7 +160,7 @@ function uploadChecksumNodes(upload: ShownUpload): XmlNode[] {
   ];
 }
 
-export interface UploadListing {
+interface UploadListing {
   readonly bucket: string;
   readonly keyMarker: KeyText;
   readonly uploadIdMarker: string;
@@ -208,7 +208,7 @@ export function listMultipartUploadsXml(listing: UploadListing): string {
   ]);
 }
 
-export interface PartListing extends ShownUpload {
+interface PartListing extends ShownUpload {
   readonly bucket: string;
   readonly key: KeyText;
   readonly partNumberMarker: number;

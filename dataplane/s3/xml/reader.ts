@@ -14,7 +14,7 @@ export interface XmlElement {
   readonly text: string;
 }
 
-export interface XmlLimits {
+interface XmlLimits {
   readonly maxBytes: number;
   readonly maxElements: number;
   /** The root alone is 1. */

@@ -24,7 +24,7 @@ export interface ObjectToDelete {
   readonly etag: string | null;
 }
 
-export interface DeleteObjectsDocument {
+interface DeleteObjectsDocument {
   readonly quiet: boolean;
   /** 1 to 1,000, in order. */
   readonly objects: readonly ObjectToDelete[];

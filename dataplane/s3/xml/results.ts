@@ -44,7 +44,7 @@ export function deleteResultXml(outcomes: readonly DeleteOutcome[], quiet: boole
   return xml('DeleteResult', nodes);
 }
 
-export interface CopyOutcome {
+interface CopyOutcome {
   readonly lastModifiedMs: number;
   /** Without quotes. */
   readonly etag: string;

@@ -9,7 +9,7 @@ const NAMESPACE = 'http://s3.amazonaws.com/doc/2006-03-01/';
 
 /** One element. null stands for an optional element that is left out; `''` and `[]` are an empty element. */
 export type XmlNode = readonly [name: string, content: XmlContent] | null;
-export type XmlContent = string | number | boolean | readonly XmlNode[];
+type XmlContent = string | number | boolean | readonly XmlNode[];
 
 /**
  * A whole document in S3's namespace, or in none as S3 writes errors and form results.
@@ -34,7 +34,7 @@ export function isoTime(ms: number): string {
  * Escapes character data. Control characters become decimal references, as S3 does: a parser then gives back the
  * carriage return that was in the key; the ones that XML 1.0 has no place for need encoding-type=url.
  */
-export function escapeText(text: string): string {
+function escapeText(text: string): string {
   return text.replace(SPECIAL, (character) => ESCAPES[character] ?? `&#${character.charCodeAt(0)};`);
 }
 
