@@ -362,3 +362,24 @@ describe('a POST policy', () => {
     expect(failure(() => post(form)).code).toBe('InvalidPolicyDocument');
   });
 });
+
+describe('the form that botocore makes', () => {
+  // generate_presigned_post('bucket', 'up/${filename}', Fields={'acl': 'private'},
+  //   Conditions=[['content-length-range', 1, 10], {'acl': 'private'}]) of botocore 1.43.11, as it came out.
+  const fields: Fields = {
+    acl: 'private',
+    key: 'up/a.txt',
+    'x-amz-algorithm': 'AWS4-HMAC-SHA256',
+    'x-amz-credential': `${ACCESS_KEY}/20261122/us-east-1/s3/aws4_request`,
+    'x-amz-date': '20261122T142139Z',
+    policy:
+      'eyJleHBpcmF0aW9uIjogIjIwMjYtMTEtMjJUMTU6MjE6MzlaIiwgImNvbmRpdGlvbnMiOiBbWyJjb250ZW50LWxlbmd0aC1yYW5nZSIsIDEsIDEwXSwgeyJhY2wiOiAicHJpdmF0ZSJ9LCB7ImJ1Y2tldCI6ICJidWNrZXQifSwgWyJzdGFydHMtd2l0aCIsICIka2V5IiwgInVwLyJdLCB7IngtYW16LWFsZ29yaXRobSI6ICJBV1M0LUhNQUMtU0hBMjU2In0sIHsieC1hbXotY3JlZGVudGlhbCI6ICJBS0lBSU9TRk9ETk43RVhBTVBMRS8yMDI2MTEyMi91cy1lYXN0LTEvczMvYXdzNF9yZXF1ZXN0In0sIHsieC1hbXotZGF0ZSI6ICIyMDI2MTEyMlQxNDIxMzlaIn1dfQ==',
+    'x-amz-signature': 'c2a0edddc4d5e9b0462e062eae0b6be688078af22fe0a023c0703f8ccc7651ba',
+  };
+
+  it('is accepted until it expires', () => {
+    const atExpiry = Date.UTC(2026, 10, 22, 15, 21, 39);
+    expect(post(fields, atExpiry - 1, 'bucket').contentLengthRange).toEqual({ min: 1, max: 10 });
+    expect(failure(() => post(fields, atExpiry, 'bucket')).message).toContain('Policy expired');
+  });
+});
