@@ -2,7 +2,7 @@
 import { authenticate } from '../auth/authenticate.ts';
 import type { SigningKeys } from '../auth/signingKeys.ts';
 import type { CarriedHeader, EncryptionHeaders } from '../headers/rules.ts';
-import { announcedTrailers, collectEncryptionHeaders } from '../headers/rules.ts';
+import { announcedTrailers, collectEncryptionHeaders, withTrailers } from '../headers/rules.ts';
 import type { Operation, S3Context } from './context.ts';
 import { S3Error } from './errors.ts';
 import type { Exchange } from './exchange.ts';
@@ -10,7 +10,7 @@ import { isIntegrityFailure, toS3Error } from './faults.ts';
 import { OPERATIONS } from './operations/operations.ts';
 import type { Target } from './request.ts';
 import { HeaderBag } from './request.ts';
-import { route } from './router.ts';
+import { type OperationName, route, takesBody } from './router.ts';
 import type { S3Services } from './services.ts';
 import { parseTarget } from './target.ts';
 import { checkExpectedBucketOwner, refuseUnbuiltHeaders } from './unbuiltHeaders.ts';
@@ -41,7 +41,7 @@ export async function dispatch(
     const operation = route(target, headers);
     seen.operation = operation;
     refuseUnbuiltHeaders(operation, headers);
-    const encryption = encryptionHeadersOf(target, headers);
+    const encryption = encryptionHeadersOf(operation, target, headers);
     const parsed = { ...target, id: exchange.id, receivedMs: exchange.receivedMs, headers, encryption };
     const authentication = {
       credentials: services.credentials,
@@ -91,11 +91,19 @@ export async function dispatch(
   }
 }
 
-/** Encryption headers from everywhere they can be carried before the body: headers, query, announced trailers. */
-function encryptionHeadersOf(target: Target, headers: HeaderBag): EncryptionHeaders {
+/**
+ * Encryption headers from everywhere they can be carried before the body: headers, query, announced trailers. Where
+ * no body is read, an announced trailer never comes.
+ */
+function encryptionHeadersOf(
+  operation: OperationName,
+  target: Target,
+  headers: HeaderBag,
+): EncryptionHeaders {
   const carried: CarriedHeader[] = [];
   for (const [name, value] of headers.entries) carried.push({ name, value, carrier: 'header' });
   for (const [name, value] of target.query.entries) carried.push({ name, value, carrier: 'query' });
   carried.push(...announcedTrailers([...headers.all('trailer'), ...headers.all('x-amz-trailer')]));
-  return collectEncryptionHeaders(carried);
+  const collected = collectEncryptionHeaders(carried);
+  return takesBody(operation) ? collected : withTrailers(collected, []);
 }

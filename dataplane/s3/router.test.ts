@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { S3Error, type S3ErrorCode } from './errors.ts';
 import { HeaderBag } from './request.ts';
-import { type OperationName, route } from './router.ts';
+import { type OperationName, route, takesBody } from './router.ts';
 import { parseTarget } from './target.ts';
 
 const FORM = ['Content-Type', 'multipart/form-data; boundary=x'];
@@ -201,5 +201,20 @@ describe('route', () => {
         },
       ),
     );
+  });
+});
+
+describe('takesBody', () => {
+  it('holds for the operations that have one', () => {
+    const operations = new Set(BUILT.map((it) => it[2]));
+    expect([...operations].filter(takesBody).toSorted()).toEqual([
+      'CompleteMultipartUpload',
+      'CreateBucket',
+      'DeleteObjects',
+      'PostObject',
+      'PutBucketEncryption',
+      'PutObject',
+      'UploadPart',
+    ]);
   });
 });

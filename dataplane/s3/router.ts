@@ -65,6 +65,16 @@ const ROUTES = {
 /** The S3 operations that are built. The two copies differ from a PUT by a header alone. */
 export type OperationName = keyof typeof ROUTES | 'CopyObject' | 'UploadPartCopy';
 
+const TAKES_BODY: ReadonlySet<OperationName> = new Set([
+  ...(['CreateBucket', 'PutBucketEncryption', 'DeleteObjects', 'PostObject'] as const),
+  ...(['PutObject', 'UploadPart', 'CompleteMultipartUpload'] as const),
+]);
+
+/** Whether the operation reads its body to the end, and with it the trailers. */
+export function takesBody(operation: OperationName): boolean {
+  return TAKES_BODY.has(operation);
+}
+
 type RoutedName = keyof typeof ROUTES;
 
 const ROUTED_NAMES = Object.keys(ROUTES) as RoutedName[];
