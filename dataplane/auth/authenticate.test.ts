@@ -192,7 +192,19 @@ describe('a request signed in its headers', () => {
     });
   });
 
-  it('is accepted when an empty Authorization header stands beside nothing else: it is anonymous then', () => {
+  it('is accepted with header values outside ASCII, signed as the bytes that were sent', () => {
+    // What node:http makes of the UTF-8 bytes of 'Größe\u00a0': one character per byte.
+    const value = Buffer.from('Größe\u00a0', 'utf8').toString('latin1');
+    const names = 'host;x-amz-content-sha256;x-amz-date;x-amz-meta-a';
+    const canonical = `GET\n/\n\nhost:${HOST}\nx-amz-content-sha256:${EMPTY_SHA256}\nx-amz-date:${TIMESTAMP}\nx-amz-meta-a:${value}\n\n${names}\n${EMPTY_SHA256}`;
+    const headers = [
+      ...changed(signedGet({ extra: [['x-amz-meta-a', value]] }), { Authorization: null }),
+      authorization(names, signCanonical(canonical)),
+    ];
+    expect(() => authenticate(target('GET', '/'), bag(headers), deps())).not.toThrow();
+  });
+
+  it('is anonymous when its Authorization header is empty', () => {
     const headers = changed(signedGet(), { Authorization: '' });
     expect(failure(() => authenticate(target('GET', '/'), bag(headers), deps())).code).toBe('AccessDenied');
   });
