@@ -50,8 +50,12 @@ type Question = ControlRequest extends infer R
  * Starts the thread and gives it its connections. Does not wait for a KMS to answer: plain buckets work without one.
  * Rejects with KmsError 'Refused' when the settings cannot be used.
  */
-export async function startKeyHolder({ connections, logger }: KeyHolderOptions): Promise<KeyHolder> {
-  const thread = new Worker(new URL('./holderThread.ts', import.meta.url), { name: 'key-holder' });
+export async function startKeyHolder(
+  { connections, logger }: KeyHolderOptions,
+  startThread: () => Worker = () =>
+    new Worker(new URL('./holderThread.ts', import.meta.url), { name: 'key-holder' }),
+): Promise<KeyHolder> {
+  const thread = startThread();
   const waiting = new Map<number, { resolve: (value: unknown) => void; reject: (error: Error) => void }>();
   let lastId = 0;
   let ended = false;
