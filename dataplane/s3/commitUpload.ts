@@ -5,12 +5,14 @@ import {
   type BucketDocument,
   type ExpectCurrent,
   MetadataError,
+  type MetadataErrorCode,
   type UploadRow,
 } from '../metadata/metadata.ts';
 import { sealVersion } from '../objects/version.ts';
 import { type CompletedObject, completedObject } from './completedUpload.ts';
 import { joinParts } from './completeParts.ts';
 import { commitConditionally } from './conditions.ts';
+import { S3Error } from './errors.ts';
 import { type ObjectExpectations, requireExpected } from './objectExpectations.ts';
 import type { S3Services } from './services.ts';
 import { openStoredUpload } from './uploads.ts';
@@ -18,6 +20,7 @@ import type { CompletedPart } from './xml/requests.ts';
 
 /** How often an upload whose parts change while it is being completed is read anew. */
 const UPLOAD_CHANGED_ATTEMPTS = 8;
+const LOST: ReadonlySet<MetadataErrorCode> = new Set(['UploadChanged', 'NoSuchUpload']);
 
 export interface UploadCompletion {
   readonly bucket: BucketDocument;
@@ -36,18 +39,21 @@ export async function commitUpload(
   completion: UploadCompletion,
 ): Promise<CompletedObject | null> {
   const { bucketUid, key, uploadId } = completion.upload;
-  let upload: UploadRow | null = completion.upload;
-  for (let attempt = 1; upload !== null; attempt += 1) {
+  let upload = completion.upload;
+  for (let attempt = 1; ; attempt += 1) {
     try {
       return await commitOnce(services, completion, upload);
     } catch (error) {
-      const code = error instanceof MetadataError ? error.code : null;
-      if (code === 'NoSuchUpload') return null;
-      if (code !== 'UploadChanged' || attempt === UPLOAD_CHANGED_ATTEMPTS) throw error;
-      upload = await services.metadata.upload(bucketUid, key, uploadId);
+      const lost = error instanceof MetadataError && LOST.has(error.code);
+      if (!lost && !(error instanceof S3Error)) throw error;
+      const current = await services.metadata.upload(bucketUid, key, uploadId);
+      if (current === null) return null;
+      // What was found wrong may have been true of no one state of the upload.
+      const changed = lost || current.revision !== upload.revision;
+      if (!changed || attempt === UPLOAD_CHANGED_ATTEMPTS) throw error;
+      upload = current;
     }
   }
-  return null;
 }
 
 async function commitOnce(

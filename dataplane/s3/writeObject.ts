@@ -60,8 +60,14 @@ export interface ObjectToCommit {
   readonly expectation: ExpectCurrent;
 }
 
-/** Commits a staged body as the current version; removes it again when the commit is refused. Resolves to the ETag. */
-export async function commitObject(services: S3Services, object: ObjectToCommit): Promise<string> {
+export interface CommittedObject {
+  /** In quotes. */
+  readonly etag: string;
+  readonly lastModifiedMs: number;
+}
+
+/** Commits a staged body as the current version; removes it again when the commit is refused. */
+export async function commitObject(services: S3Services, object: ObjectToCommit): Promise<CommittedObject> {
   const { bucket, key, keys, stored, received, condition } = object;
   const { checksum, md5 } = received;
   const record: PrivateRecord = {
@@ -70,12 +76,13 @@ export async function commitObject(services: S3Services, object: ObjectToCommit)
     contentHeaders: object.attributes.contentHeaders,
     userMetadata: object.attributes.userMetadata,
   };
+  const lastModifiedMs = services.now();
   const version = sealVersion(
     {
       bucket,
       key,
       versionId: newId(),
-      lastModifiedMs: services.now(),
+      lastModifiedMs,
       bodyId: newId(),
       size: received.size,
       partCount: 0,
@@ -92,7 +99,7 @@ export async function commitObject(services: S3Services, object: ObjectToCommit)
       (error) => error instanceof MetadataError && error.code === 'PreconditionFailed',
     ),
   );
-  return etagOf(md5, 0);
+  return { etag: etagOf(md5, 0), lastModifiedMs };
 }
 
 /** Runs a commit that names a stored blob; removes the blob when it was refused. */

@@ -2,6 +2,7 @@ import type { Operation } from '../context.ts';
 import type { OperationName } from '../router.ts';
 import { abortMultipartUpload } from './abortMultipartUpload.ts';
 import { completeMultipartUpload } from './completeMultipartUpload.ts';
+import { copyObject } from './copyObject.ts';
 import { createBucket } from './createBucket.ts';
 import { createMultipartUpload } from './createMultipartUpload.ts';
 import { deleteBucket } from './deleteBucket.ts';
@@ -21,11 +22,13 @@ import { listParts } from './listParts.ts';
 import { putBucketEncryption } from './putBucketEncryption.ts';
 import { putObject } from './putObject.ts';
 import { uploadPart } from './uploadPart.ts';
+import { uploadPartCopy } from './uploadPartCopy.ts';
 
 /** Every operation that signs its request; the form upload authenticates by its fields and stands apart. */
 export const OPERATIONS: Readonly<Partial<Record<OperationName, Operation>>> = {
   AbortMultipartUpload: abortMultipartUpload,
   CompleteMultipartUpload: completeMultipartUpload,
+  CopyObject: copyObject,
   CreateBucket: createBucket,
   CreateMultipartUpload: createMultipartUpload,
   DeleteBucket: deleteBucket,
@@ -45,4 +48,5 @@ export const OPERATIONS: Readonly<Partial<Record<OperationName, Operation>>> = {
   PutBucketEncryption: putBucketEncryption,
   PutObject: putObject,
   UploadPart: uploadPart,
+  UploadPartCopy: uploadPartCopy,
 };

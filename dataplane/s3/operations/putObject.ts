@@ -25,7 +25,7 @@ export const putObject: Operation = async (context) => {
     checkEncryptionHeaders(context, subject, withTrailers(request.encryption, received.trailers));
     return received;
   });
-  const etag = await commitObject(services, {
+  const { etag } = await commitObject(services, {
     bucket,
     key,
     keys,
