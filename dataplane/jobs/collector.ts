@@ -7,10 +7,11 @@
  * orphan only if its incarnation is dead.
  */
 import type { BlobStore } from '../blobs/blobs.ts';
-import type { GarbageRef, Id, Metadata } from '../metadata/metadata.ts';
+import type { BlobLocation, GarbageRef, Id, Metadata } from '../metadata/metadata.ts';
 
 export interface CollectorLog {
   info(fields: object, message: string): void;
+  warn(fields: object, message: string): void;
   error(fields: object, message: string): void;
 }
 
@@ -29,7 +30,7 @@ export interface CollectorReport {
 export interface CollectorOptions {
   readonly metadata: Pick<
     Metadata,
-    'garbage' | 'claimGarbage' | 'finishGarbage' | 'knownBlobs' | 'forgetCompletedUploads'
+    'garbage' | 'claimGarbage' | 'finishGarbage' | 'knownBlobs' | 'incarnations' | 'forgetCompletedUploads'
   >;
   readonly blobs: Pick<BlobStore, 'delete' | 'incarnations' | 'list' | 'dropIncarnation'>;
   /** The live incarnation. Every other one is dead: the data folder's lock says so. */
@@ -58,6 +59,7 @@ export interface Collector {
 /** Items looked at together: their claims and their ends become a few group commits. */
 const itemsPerPage = 64;
 const blobsPerQuestion = 256;
+const sweepEveryMs = 24 * 60 * 60 * 1_000;
 /** Complete is idempotent for so long. */
 const rememberUploadsMs = 24 * 60 * 60 * 1_000;
 
@@ -65,8 +67,23 @@ const rememberUploadsMs = 24 * 60 * 60 * 1_000;
 export function startCollector(options: CollectorOptions): Collector {
   const { log, signal, intervalMs } = options;
   let running: Promise<CollectorReport> | null = null;
+  let sweptMs = Number.NEGATIVE_INFINITY;
+  const run = async (): Promise<CollectorReport> => {
+    const { metadata, now, onRun } = options;
+    const startedMs = now();
+    const collected = await collectGarbage(options);
+    // What is dead gets no new orphans but those that could not be deleted, so one look a day is enough.
+    const sweepDue = startedMs - sweptMs >= sweepEveryMs;
+    const orphans = sweepDue ? await sweepOrphans(options) : 0;
+    if (sweepDue) sweptMs = startedMs;
+    await dropEmptyIncarnations(options);
+    await metadata.forgetCompletedUploads(startedMs - rememberUploadsMs);
+    const report = { ...collected, orphans };
+    onRun?.(report);
+    return report;
+  };
   const runOnce = (): Promise<CollectorReport> => {
-    running ??= run(options).finally(() => {
+    running ??= run().finally(() => {
       running = null;
     });
     return running;
@@ -84,16 +101,6 @@ export function startCollector(options: CollectorOptions): Collector {
       await Promise.allSettled([running]);
     },
   };
-}
-
-async function run(options: CollectorOptions): Promise<CollectorReport> {
-  const { metadata, now, onRun } = options;
-  const collected = await collectGarbage(options);
-  const orphans = await sweepOrphans(options);
-  await metadata.forgetCompletedUploads(now() - rememberUploadsMs);
-  const report = { ...collected, orphans };
-  onRun?.(report);
-  return report;
 }
 
 async function collectGarbage(options: CollectorOptions): Promise<Omit<CollectorReport, 'orphans'>> {
@@ -136,35 +143,52 @@ async function collectItem(
   }
 }
 
-async function sweepOrphans({
-  metadata,
-  blobs,
-  incarnation,
-  log,
-  signal,
-}: CollectorOptions): Promise<number> {
+/**
+ * Files without a row in incarnations that are dead. An incarnation that this metadata never knew is left alone:
+ * beside metadata that was lost or restored, its files may be all that is left of somebody's objects.
+ */
+async function sweepOrphans(options: CollectorOptions): Promise<number> {
+  const { metadata, blobs, incarnation, log, signal } = options;
+  const ours = new Set(await metadata.incarnations());
   let orphans = 0;
   for (const dead of await blobs.incarnations()) {
     if (dead === incarnation || signal.aborted) continue;
-    let asked: Id[] = [];
-    const sweep = async (): Promise<void> => {
-      const locations = asked.map((blobId) => ({ incarnation: dead, blobId }));
-      asked = [];
-      const known = await metadata.knownBlobs(locations);
-      for (const location of locations) {
-        if (known.has(location.blobId)) continue;
-        await blobs.delete(location);
-        orphans += 1;
-      }
-    };
-    for await (const blobId of blobs.list(dead)) {
-      asked.push(blobId);
-      if (asked.length >= blobsPerQuestion) await sweep();
-    }
-    await sweep();
-    if (await blobs.dropIncarnation(dead))
-      log.info({ incarnation: dead }, 'an empty incarnation was removed');
+    if (ours.has(dead)) orphans += await sweepIncarnation(dead, options);
+    else
+      log.warn(
+        { incarnation: dead },
+        'files of an incarnation that this metadata does not know are left alone',
+      );
   }
   if (orphans > 0) log.info({ orphans }, 'orphan blobs were removed');
   return orphans;
+}
+
+async function sweepIncarnation(dead: Id, { metadata, blobs, signal }: CollectorOptions): Promise<number> {
+  let orphans = 0;
+  let asked: BlobLocation[] = [];
+  const sweep = async (): Promise<void> => {
+    const known = await metadata.knownBlobs(asked);
+    const unknown = asked.filter(({ blobId }) => !known.has(blobId));
+    asked = [];
+    await Promise.all(unknown.map((location) => blobs.delete(location)));
+    orphans += unknown.length;
+  };
+  for await (const blobId of blobs.list(dead)) {
+    asked.push({ incarnation: dead, blobId });
+    if (asked.length < blobsPerQuestion) continue;
+    if (signal.aborted) return orphans;
+    await sweep();
+  }
+  await sweep();
+  return orphans;
+}
+
+/** Folders of dead incarnations that hold nothing any more. */
+async function dropEmptyIncarnations({ blobs, incarnation, log }: CollectorOptions): Promise<void> {
+  for (const dead of await blobs.incarnations()) {
+    if (dead === incarnation) continue;
+    if (await blobs.dropIncarnation(dead))
+      log.info({ incarnation: dead }, 'an empty incarnation was removed');
+  }
 }

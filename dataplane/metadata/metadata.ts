@@ -353,6 +353,8 @@ export interface Metadata {
   finishGarbage(items: readonly GarbageItem[]): Promise<void>;
   /** Which of these blobs have a committed row. */
   knownBlobs(locations: readonly BlobLocation[]): Promise<ReadonlySet<Id>>;
+  /** Lives of processes that wrote blobs under this metadata. Files of any other are not this metadata's to judge. */
+  incarnations(): Promise<readonly Id[]>;
   /** Forgets which versions were made by uploads completed before this time. */
   forgetCompletedUploads(beforeMs: number): Promise<void>;
   /** The bodies that this client has pinned at this instant. */

@@ -6,7 +6,7 @@ import type { Logger } from 'pino';
 import { openFilesystemBlobs, prepareFilesystemBlobs } from '../blobs/filesystem.ts';
 import type { Settings } from '../config/settings.ts';
 import { controlKey } from '../crypto/control.ts';
-import { startCollector } from '../jobs/collector.ts';
+import { type CollectorReport, startCollector } from '../jobs/collector.ts';
 import type { Id } from '../metadata/metadata.ts';
 import { lockDataFolder } from '../metadata/sqlite/dataFolder.ts';
 import { openSqliteMetadata } from '../metadata/sqlite/sqliteMetadata.ts';
@@ -40,8 +40,11 @@ export interface Storage {
   /** A port to the writer, for one worker. */
   connect(): MessagePort;
   readonly stats: () => WriterStats;
-  /** Starts collecting. `openBodies`: those that the workers read, asked anew each time. */
-  startCollector(openBodies: () => Promise<readonly Id[]>): RunningCollector;
+  /** Starts collecting. `openBodies`: those that the workers read, asked anew each time; `onRun`: after each run. */
+  startCollector(
+    openBodies: () => Promise<readonly Id[]>,
+    onRun: (report: CollectorReport) => void,
+  ): RunningCollector;
   /** After the collector and the workers: a last checkpoint, and the lock is given up. */
   close(): Promise<void>;
 }
@@ -55,8 +58,10 @@ export async function startStorage({ settings, incarnation, log, failed }: Stora
   prepareFilesystemBlobs({ path: blobs.path, incarnation });
   const key = controlKey(installation.key);
   const writer = await startWriter({
+    incarnation,
     path: metadata.path,
     controlKey: key,
+    incarnation,
     freeSpaceReserveBytes: reserveOf(dataFolder),
     onDeath: (error) => failed('metadata-writer', error),
   });
@@ -71,7 +76,7 @@ export async function startStorage({ settings, incarnation, log, failed }: Stora
     },
     connect: () => writer.connect(),
     stats: () => writer.stats(),
-    startCollector: (openBodies) => {
+    startCollector: (openBodies, onRun) => {
       const stop = new AbortController();
       const collector = startCollector({
         metadata: own,
@@ -87,6 +92,7 @@ export async function startStorage({ settings, incarnation, log, failed }: Stora
         intervalMs: COLLECTOR_INTERVAL_MS,
         now: Date.now,
         log,
+        onRun,
         signal: stop.signal,
       });
       return {

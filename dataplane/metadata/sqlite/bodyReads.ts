@@ -11,6 +11,7 @@ export class BodyReads {
   readonly #pageOfPart: StatementSync;
   readonly #crcs: StatementSync;
   readonly #blob: StatementSync;
+  readonly #incarnations: StatementSync;
 
   constructor(db: DatabaseSync) {
     this.#pages = db.prepare(
@@ -24,6 +25,7 @@ export class BodyReads {
     );
     this.#crcs = db.prepare('SELECT substr(crcs, ?, ?) AS crcs FROM blob_crc WHERE blob_id = ? AND n = ?');
     this.#blob = db.prepare('SELECT incarnation FROM blob WHERE blob_id = ?');
+    this.#incarnations = db.prepare('SELECT incarnation FROM incarnation ORDER BY started_ms');
   }
 
   pages(bodyId: Id, firstPage: number, lastPage: number): PartPage[] {
@@ -53,6 +55,10 @@ export class BodyReads {
       block = until;
     }
     return Buffer.concat(pieces);
+  }
+
+  incarnations(): Id[] {
+    return this.#incarnations.all().map((row) => text(row, 'incarnation'));
   }
 
   known(locations: readonly BlobLocation[]): Set<Id> {

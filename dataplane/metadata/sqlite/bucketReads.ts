@@ -33,7 +33,7 @@ export class BucketReads {
     this.#byName = db.prepare(`SELECT ${columns} FROM bucket WHERE name = ?`);
     this.#byUid = db.prepare(`SELECT ${columns} FROM bucket WHERE bucket_uid = ?`);
     this.#ofOwner = db.prepare(
-      `SELECT ${columns} FROM bucket WHERE owner_id = ? AND name > ? AND substr(name, 1, length(?)) = ?
+      `SELECT ${columns} FROM bucket WHERE owner_id = ? AND name > ? AND name >= ? AND name < ? || char(0x10ffff)
        ORDER BY name LIMIT ?`,
     );
     this.#all = db.prepare(`SELECT ${columns} FROM bucket WHERE name > ? ORDER BY name LIMIT ?`);

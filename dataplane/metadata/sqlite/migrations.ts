@@ -143,6 +143,11 @@ CREATE TABLE completed_upload (
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX completed_upload_age ON completed_upload (completed_ms);
 
+CREATE TABLE incarnation (
+  incarnation TEXT PRIMARY KEY,
+  started_ms INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
 CREATE TABLE garbage (
   kind TEXT NOT NULL CHECK (kind IN ('body', 'blob')),
   id TEXT NOT NULL,

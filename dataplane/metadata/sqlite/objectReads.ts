@@ -12,6 +12,7 @@ import {
 } from '../metadata.ts';
 import type { BucketReads } from './bucketReads.ts';
 import { bytes, integer, optionalBytes, optionalInteger, optionalText, type Row, text } from './columns.ts';
+import { asMetadataError } from './connection.ts';
 import { type Source, walkGroups } from './groupedListing.ts';
 import { afterKey, afterPrefix, commonPrefix } from './keyRanges.ts';
 
@@ -25,6 +26,13 @@ const versionJoins = `
   LEFT JOIN body ON body.body_no = version.body_no AND body.body_id = version.body_id
   LEFT JOIN inline_body ON inline_body.body_no = body.body_no
   LEFT JOIN blob ON blob.blob_id = body.blob_id`;
+
+/** One version of an inventory: what is wrong with its row does not hide the others. */
+export interface VersionEntry {
+  readonly key: Uint8Array;
+  readonly seq: number;
+  readonly version: ObjectVersion | MetadataError;
+}
 
 export class ObjectReads {
   readonly #db: DatabaseSync;
@@ -68,10 +76,12 @@ export class ObjectReads {
   }
 
   /** Versions in the order of key and seq, behind this one. */
-  versions(bucketUid: Id, afterKey: Uint8Array, afterSeq: number, limit: number): ObjectVersion[] {
-    return this.#versions
-      .all(bucketUid, afterKey, afterSeq, limit)
-      .map((row) => this.#version(bucketUid, row));
+  versions(bucketUid: Id, afterKey: Uint8Array, afterSeq: number, limit: number): VersionEntry[] {
+    return this.#versions.all(bucketUid, afterKey, afterSeq, limit).map((row) => ({
+      key: bytes(row, 'key'),
+      seq: integer(row, 'seq'),
+      version: this.#versionOrError(bucketUid, row),
+    }));
   }
 
   list(query: ListObjectsQuery): ObjectPage {
@@ -100,6 +110,14 @@ export class ObjectReads {
       commonPrefixes: page.entries.flatMap((entry) => (entry.kind === 'group' ? [entry.commonPrefix] : [])),
       next: !page.more || last === undefined ? null : last.kind === 'row' ? last.row.key : last.commonPrefix,
     };
+  }
+
+  #versionOrError(bucketUid: Id, row: Row): ObjectVersion | MetadataError {
+    try {
+      return this.#version(bucketUid, row);
+    } catch (error) {
+      return asMetadataError(error);
+    }
   }
 
   #version(bucketUid: Id, row: Row): ObjectVersion {

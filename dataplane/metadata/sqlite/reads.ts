@@ -1,12 +1,13 @@
 /** The read operations over one read-only connection: what workers and read-only commands have in common. */
 import type { KeyObject } from 'node:crypto';
 import type { BucketDocument, Id, Metadata, ObjectVersion } from '../metadata.ts';
+import { type BlobUse, BlobUses } from './blobUses.ts';
 import { BodyReads } from './bodyReads.ts';
 import { BucketReads } from './bucketReads.ts';
 import { asMetadataError, openReaderConnection } from './connection.ts';
 import { ControlRows } from './controlRows.ts';
 import { GarbageReads } from './garbageReads.ts';
-import { ObjectReads } from './objectReads.ts';
+import { ObjectReads, type VersionEntry } from './objectReads.ts';
 import { Pins } from './pins.ts';
 import { UploadReads } from './uploadReads.ts';
 
@@ -28,6 +29,7 @@ export type MetadataReads = Pick<
   | 'completedUpload'
   | 'garbage'
   | 'knownBlobs'
+  | 'incarnations'
   | 'openBodies'
 >;
 
@@ -43,7 +45,9 @@ export interface Inventory {
   /** Buckets of every owner by name. */
   readonly buckets: (after: string, limit: number) => Promise<readonly BucketDocument[]>;
   /** All versions of a bucket by key and seq, not pinned. */
-  readonly versions: (query: VersionsQuery) => Promise<readonly ObjectVersion[]>;
+  readonly versions: (query: VersionsQuery) => Promise<readonly VersionEntry[]>;
+  /** What names a blob; null when nothing does. Reads every row: for a person who waits. */
+  readonly blobUse: (blobId: Id) => Promise<BlobUse | null>;
 }
 
 export interface Reads {
@@ -85,12 +89,15 @@ export function openReads(path: string, controlKey: KeyObject): Reads {
     completedUpload: (bucketUid, key, uploadId) => answer(() => uploads.completed(bucketUid, key, uploadId)),
     garbage: (query) => answer(() => garbage.due(query)),
     knownBlobs: (locations) => answer(() => bodies.known(locations)),
+    incarnations: () => answer(() => bodies.incarnations()),
     openBodies: () => pins.pinned(),
   };
+  const uses = new BlobUses(db);
   const inventory: Inventory = {
     buckets: (after, limit) => answer(() => buckets.all(after, limit)),
     versions: ({ bucketUid, after, limit }) =>
       answer(() => objects.versions(bucketUid, after?.key ?? new Uint8Array(0), after?.seq ?? -1, limit)),
+    blobUse: (blobId) => answer(() => uses.find(blobId)),
   };
   return { reads, inventory, close: () => db.close() };
 }

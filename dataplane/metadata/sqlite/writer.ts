@@ -7,7 +7,7 @@
 import type { KeyObject } from 'node:crypto';
 import { once } from 'node:events';
 import { MessageChannel, type MessagePort, Worker } from 'node:worker_threads';
-import { MetadataError } from '../metadata.ts';
+import { type Id, MetadataError } from '../metadata.ts';
 import { type Greeting, QueueLoad } from './messages.ts';
 import { type FromWriter, type ToWriter, type WriterThreadData, writerCounters } from './writerThread.ts';
 
@@ -15,6 +15,8 @@ export interface WriterOptions {
   /** The SQLite file. Its folder exists and is locked by this process. */
   readonly path: string;
   readonly controlKey: KeyObject;
+  /** This life of this process, noted before its first blob is written. */
+  readonly incarnation: Id;
   /** Below this much free space in the folder of `path`, writes that store something are 'NoSpace'. */
   readonly freeSpaceReserveBytes: number;
   /** Bounds of the queue over all clients; beyond them 'Busy'. */
@@ -52,10 +54,17 @@ export async function startWriter(options: WriterOptions): Promise<WriterThread>
   const counters = new SharedArrayBuffer(
     Object.keys(writerCounters).length * BigInt64Array.BYTES_PER_ELEMENT,
   );
-  const { path, controlKey, freeSpaceReserveBytes, onDeath } = options;
+  const { path, controlKey, incarnation, freeSpaceReserveBytes, onDeath } = options;
   const maxCommands = options.maxQueuedCommands ?? defaultQueuedCommands;
   const maxBytes = options.maxQueuedBytes ?? defaultQueuedBytes;
-  const workerData: WriterThreadData = { path, controlKey, freeSpaceReserveBytes, load, counters };
+  const workerData: WriterThreadData = {
+    path,
+    controlKey,
+    incarnation,
+    freeSpaceReserveBytes,
+    load,
+    counters,
+  };
   const worker = new Worker(new URL('./writerThread.ts', import.meta.url), {
     workerData,
     name: 'metadata-writer',

@@ -4,6 +4,7 @@ import { statfsSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { type MessagePort, parentPort, workerData } from 'node:worker_threads';
 import { FreeSpace } from '../../blobs/filesystem/freeSpace.ts';
+import type { Id } from '../metadata.ts';
 import { Checkpointer } from './checkpointer.ts';
 import { openWriterConnection } from './connection.ts';
 import { ControlRows } from './controlRows.ts';
@@ -15,22 +16,25 @@ import { createWriteOperations } from './writeOperations.ts';
 export interface WriterThreadData {
   readonly path: string;
   readonly controlKey: KeyObject;
+  readonly incarnation: Id;
   readonly freeSpaceReserveBytes: number;
   readonly load: SharedArrayBuffer;
   readonly counters: SharedArrayBuffer;
 }
 
 export type ToWriter = { readonly kind: 'client'; readonly port: MessagePort } | { readonly kind: 'close' };
-export type FromWriter =
-  | { readonly kind: 'ready' }
-  | { readonly kind: 'closed' }
-  | { readonly kind: 'fatal'; readonly error: Error };
+export type FromWriter = { readonly kind: 'ready' } | { readonly kind: 'fatal'; readonly error: Error };
 
 /** Cells of the shared counters. */
 export const writerCounters = { groups: 0, committed: 1, refused: 2, checkpoints: 3, walBytes: 4 } as const;
 
 function startThread(parent: MessagePort, options: WriterThreadData): void {
   const db = openWriterConnection(options.path);
+  // Before the first blob of this life: the orphan sweep trusts only incarnations that stand here.
+  db.prepare('INSERT OR IGNORE INTO incarnation (incarnation, started_ms) VALUES (?, ?)').run(
+    options.incarnation,
+    Date.now(),
+  );
   const counters = new BigInt64Array(options.counters);
   const load = new QueueLoad({ load: options.load, maxCommands: 0, maxBytes: 0 });
   const space = new FreeSpace({
@@ -61,7 +65,9 @@ function startThread(parent: MessagePort, options: WriterThreadData): void {
     scheduled = group.run();
     if (scheduled) setImmediate(runGroups);
   };
+  const ports: MessagePort[] = [];
   const connect = (port: MessagePort): void => {
+    ports.push(port);
     port.on('message', ({ id, command, bytes }: CommandMessage) => {
       group.add(command, (outcome) => {
         load.leave(bytes);
@@ -81,7 +87,7 @@ function startThread(parent: MessagePort, options: WriterThreadData): void {
     }
     while (group.run());
     db.close();
-    send({ kind: 'closed' });
+    for (const port of ports) port.close();
     parent.close();
   });
   send({ kind: 'ready' });
