@@ -256,6 +256,15 @@ describe('a blob that was tampered with', () => {
     );
   });
 
+  test.each([1, 2, 3])(
+    'does not open cut after %i of its four chunks, not even with a record that says so',
+    (kept) => {
+      const { stored, facts } = seal(3 * CHUNK + 9);
+      const cut = stored.subarray(0, HEADER_BYTES + kept * STEP);
+      expect(opens({ ...facts, plaintextSize: kept * CHUNK }, cut)).toThrow(integrity);
+    },
+  );
+
   test('does not open with two chunks exchanged, or one put twice', () => {
     const { stored, facts } = seal(4 * CHUNK);
     const chunk = (i: number) => stored.subarray(HEADER_BYTES + i * STEP, HEADER_BYTES + (i + 1) * STEP);
