@@ -147,13 +147,13 @@ describe('parseTarget', () => {
 
   it('gives back every well-formed key, however it is encoded', () => {
     const key = fc
-      .string({ unit: 'binary', minLength: 1, maxLength: 200 })
+      .string({ unit: 'binary', minLength: 1, maxLength: 60 })
       .filter((text) => text.isWellFormed());
     fc.assert(
       fc.property(key, (text) => {
         const bytes = Buffer.from(text);
-        expect(parse(`/b/${encodeBytes(bytes)}`).key).toEqual(bytes);
-        expect(parse(`/b/${encodeURIComponent(text)}`).key).toEqual(bytes);
+        expect(parse(`/b/${encodeBytes(bytes)}`).key?.equals(bytes)).toBe(true);
+        expect(parse(`/b/${encodeURIComponent(text)}`).key?.equals(bytes)).toBe(true);
       }),
     );
   });
