@@ -106,10 +106,19 @@ test('the process counts configurations, and shows Node, version and the writer'
     checkpoints: 6,
     walBytes: 7,
   };
-  registerStorageMetrics(metrics.registry, () => stats);
+  const { registry } = metrics;
+  const ran = registerStorageMetrics({
+    registry,
+    stats: () => stats,
+    folders: { metadata: '/', blobs: '/tmp' },
+  });
+  ran({ items: 1, blobs: 2, open: 3, failed: 4, orphans: 5 });
+  ran({ items: 1, blobs: 2, open: 3, failed: 4, orphans: 5 });
   metrics.configLoaded('applied');
   metrics.configLoaded('refused');
-  const { text } = await scrape([registrySource('main', metrics.registry)], 1_000);
+  const source = registrySource('main', registry);
+  await scrape([source], 1_000);
+  const { text } = await scrape([source], 1_000);
   for (const line of [
     'sealgate_build_info{version="9.9.9"} 1',
     'sealgate_workers 3',
@@ -118,6 +127,16 @@ test('the process counts configurations, and shows Node, version and the writer'
     'sealgate_config_valid 0',
     'sealgate_metadata_queued_commands 1',
     'sealgate_metadata_wal_bytes 7',
+    'sealgate_metadata_groups_total 3',
+    'sealgate_metadata_committed_total 4',
+    'sealgate_metadata_refused_total 5',
+    'sealgate_metadata_checkpoints_total 6',
+    'sealgate_storage_free_bytes{store="blobs"} ',
+    'sealgate_collector_runs_total 2',
+    'sealgate_collector_items_total 2',
+    'sealgate_collector_blobs_total 4',
+    'sealgate_collector_orphans_total 10',
+    'sealgate_collector_failures_total 8',
     'process_resident_memory_bytes ',
   ]) {
     expect(text).toContain(`\n${line}`);

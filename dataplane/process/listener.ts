@@ -32,6 +32,8 @@ export function createListener(server: HttpServer, tls: ServerTls | null): Liste
   }
   const front = createTlsServer({ ...tlsOptions(tls), handshakeTimeout: HANDSHAKE_TIMEOUT_MS });
   front.on('secureConnection', (socket) => server.emit('connection', socket));
+  // The HTTP server's own timeouts and its list of connections start when it hears that it listens.
+  front.on('listening', () => server.emit('listening'));
   // A failed handshake is the client's trouble: a port scan must not fill the log.
   front.on('tlsClientError', (_error, socket) => socket.destroy());
   return {

@@ -4,6 +4,7 @@
  * Owns the order and what the main thread does: control, admin, monitoring, garbage. It must not touch a request or
  * a key: those live in the other threads.
  */
+import { dirname } from 'node:path';
 import type { FastifyInstance } from 'fastify';
 import type { Logger } from 'pino';
 import { createAdminServer } from '../admin/adminServer.ts';
@@ -86,7 +87,11 @@ async function live({ config, workers, log, shutdown }: Life): Promise<void> {
 
   const storage = await startStorage({ settings, incarnation, log, failed: shutdown.fail });
   ending.defer(() => storage.close());
-  registerStorageMetrics(metrics.registry, storage.stats);
+  const onCollectorRun = registerStorageMetrics({
+    registry: metrics.registry,
+    stats: storage.stats,
+    folders: { metadata: dirname(settings.metadata.path), blobs: settings.blobs.path },
+  });
 
   const keys = await startKeyHolder({ connections: settings.kmsConnections, logger: log });
   ending.defer(() => keys.close());
@@ -101,9 +106,9 @@ async function live({ config, workers, log, shutdown }: Life): Promise<void> {
     failed: shutdown.fail,
   });
   sources.push(...s3.threads);
-  const collector = storage.startCollector(async () =>
-    (await Promise.all(s3.threads.map((thread) => thread.openBodies()))).flat(),
-  );
+  const openBodies = async (): Promise<string[]> =>
+    (await Promise.all(s3.threads.map((thread) => thread.openBodies()))).flat();
+  const collector = storage.startCollector(openBodies, onCollectorRun);
   ending.defer(() => collector.stopped());
 
   const current = new Reloader({

@@ -58,7 +58,6 @@ export async function startStorage({ settings, incarnation, log, failed }: Stora
   prepareFilesystemBlobs({ path: blobs.path, incarnation });
   const key = controlKey(installation.key);
   const writer = await startWriter({
-    incarnation,
     path: metadata.path,
     controlKey: key,
     incarnation,
