@@ -2,6 +2,7 @@
  * One mutually authenticated TLS connection to a KMIP server, used by one request at a time (depth 1).
  * After a timeout or an answer that cannot be framed it is destroyed: a late answer must never meet the next request.
  */
+import { X509Certificate } from 'node:crypto';
 import { isIP } from 'node:net';
 import {
   checkServerIdentity,
@@ -46,6 +47,8 @@ export function tlsConnector(
 ): Connect {
   let secureContext: SecureContext;
   try {
+    // Without an authority of its own node:tls would trust the public ones.
+    void new X509Certificate(tls.ca);
     secureContext = createSecureContext({ cert: tls.cert, key: tls.key, ca: tls.ca, minVersion: 'TLSv1.2' });
   } catch (error) {
     throw new KmipError('Connection', `the connection's TLS files cannot be used: ${describe(error)}`, {
