@@ -4,6 +4,12 @@ import { parseXml } from './reader.ts';
 import { urlEncodeKey } from './urlEncoding.ts';
 import { isoTime, XML_DECLARATION, xml } from './writer.ts';
 
+/** Any Unicode scalar value, ASCII more often. fast-check's own `binary` unit takes seconds to set up. */
+const scalar = fc
+  .oneof(fc.integer({ min: 0, max: 0x7f }), fc.integer({ min: 0, max: 0x10ffff }))
+  .filter((point) => point < 0xd800 || point > 0xdfff)
+  .map((point) => String.fromCodePoint(point));
+
 const LIMITS = { maxBytes: 1024 * 1024, maxElements: 100, maxDepth: 10 };
 
 describe('xml', () => {
@@ -30,9 +36,9 @@ describe('xml', () => {
 
   it('gives back any text that XML has a place for', () => {
     const isXml = (text: string): boolean =>
-      text.isWellFormed() && !/[\u0000-\u0008\u000b\u000c\u000e-\u001f\ufffe\uffff]/.test(text);
+      !/[\u0000-\u0008\u000b\u000c\u000e-\u001f\ufffe\uffff]/.test(text);
     fc.assert(
-      fc.property(fc.string({ unit: 'binary', maxLength: 30 }).filter(isXml), (text) => {
+      fc.property(fc.string({ unit: scalar, maxLength: 30 }).filter(isXml), (text) => {
         expect(parseXml(Buffer.from(xml('Key', text)), LIMITS).text).toBe(text);
       }),
     );
@@ -63,12 +69,9 @@ describe('urlEncodeKey', () => {
 
   it('is undone by what clients do', () => {
     fc.assert(
-      fc.property(
-        fc.string({ unit: 'binary', maxLength: 30 }).filter((text) => text.isWellFormed()),
-        (key) => {
-          expect(decodeURIComponent(urlEncodeKey(key).replaceAll('+', ' '))).toBe(key);
-        },
-      ),
+      fc.property(fc.string({ unit: scalar, maxLength: 30 }), (key) => {
+        expect(decodeURIComponent(urlEncodeKey(key).replaceAll('+', ' '))).toBe(key);
+      }),
     );
   });
 });
