@@ -68,7 +68,8 @@ export class GroupCommit {
       this.#options.afterGroup();
     } catch (error) {
       this.#dead = true;
-      this.#options.onFatal(new Error('the metadata writer failed', { cause: error }));
+      const reason = error instanceof Error ? error.message : 'unknown';
+      this.#options.onFatal(new Error(`the metadata writer failed: ${reason}`, { cause: error }));
       return false;
     }
     return this.#waiting.length > 0;

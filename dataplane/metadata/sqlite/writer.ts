@@ -9,7 +9,7 @@ import { once } from 'node:events';
 import { MessageChannel, type MessagePort, Worker } from 'node:worker_threads';
 import { type Id, MetadataError } from '../metadata.ts';
 import { type Greeting, QueueLoad } from './messages.ts';
-import { type FromWriter, type ToWriter, type WriterThreadData, writerCounters } from './writerThread.ts';
+import { type FromWriter, type ToWriter, type WriterThreadData, writerCounters } from './writerService.ts';
 
 export interface WriterOptions {
   /** The SQLite file. Its folder exists and is locked by this process. */
