@@ -123,12 +123,12 @@ describe('an update', () => {
     ['no endpoint', testSettings({ name: 'second', endpoints: [] })],
     ['a bad certificate', testSettings({ name: 'second', tls: { cert: 'x', key: '', ca: '' } })],
   ])('with %s is refused whole', async (_what, unusable) => {
-    const { connections } = setUp();
+    const { lines, connections } = setUp();
     await connections.update([testSettings()]);
     const changed = testSettings({ cache: { ttlMs: 0, staleLimitMs: 0 } });
     expect(await code(connections.update([changed, unusable]))).toBe('Refused');
     expect(connections.status().map(({ name }) => name)).toEqual(['kms']);
-    await connections.update([testSettings()]);
+    expect(lines).not.toContain('info: KMS connection changed');
   });
 });
 

@@ -42,6 +42,8 @@ export class FakeKms {
   mode: 'up' | 'refuse' | 'hang' | 'lose' | 'nonsense' = 'up';
   /** Result reason to fail an operation with; consulted before it is carried out. */
   refuse: (operation: OperationName) => number | null = () => null;
+  /** Connections asked for so far. */
+  attempts = 0;
   /** Connections opened so far. */
   connections = 0;
   /** Versions of the headers seen, in order. */
@@ -56,6 +58,7 @@ export class FakeKms {
 
   readonly connect: Connect = async () => {
     await Promise.resolve();
+    this.attempts += 1;
     if (this.mode === 'refuse') throw new KmipError('Connection', 'refused', { sent: false });
     this.connections += 1;
     return this.#connection();
