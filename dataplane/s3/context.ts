@@ -1,5 +1,6 @@
 /** What an operation is given, and the checks that all operations share, in the order of docs/header-rules.md. */
 import type { Logger } from 'pino';
+import type { AuthenticationDeps } from '../auth/credentials.ts';
 import type { EncryptionHeaders, RuleSubject } from '../headers/rules.ts';
 import { decide, REFUSAL_MESSAGE } from '../headers/rules.ts';
 import type { BucketDocument } from '../metadata/metadata.ts';
@@ -17,8 +18,12 @@ export interface S3Context {
 
 export type Operation = (context: S3Context) => Promise<S3Response>;
 
-/** What the shared checks need; a form upload has it before it is a full S3Context. */
-export type CheckedRequest = Pick<S3Request, 'bucket' | 'key' | 'operation' | 'encryption'>;
+/** A form upload: who sends it is not known before its fields were read. */
+export interface PostContext extends Omit<S3Context, 'request'> {
+  readonly request: Omit<S3Request, 'principal' | 'payload'>;
+  /** What authenticates the policy among the fields. */
+  readonly authentication: AuthenticationDeps;
+}
 
 /** The bucket of a request that the principal may use. 404 NoSuchBucket, 403 AccessDenied. */
 export async function requireBucket(

@@ -8,6 +8,7 @@ import { S3Error } from './errors.ts';
 import type { Exchange } from './exchange.ts';
 import { isIntegrityFailure, toS3Error } from './faults.ts';
 import { OPERATIONS } from './operations/operations.ts';
+import { postObject } from './operations/postObject.ts';
 import type { Target } from './request.ts';
 import { HeaderBag } from './request.ts';
 import { type OperationName, route, takesBody } from './router.ts';
@@ -50,6 +51,11 @@ export async function dispatch(
       clockSkewMs: CLOCK_SKEW_MS,
       signingKeys,
     };
+    if (operation === 'PostObject') {
+      const request = { ...parsed, operation };
+      await exchange.respond(await postObject({ request, exchange, services, log, authentication }));
+      return;
+    }
     const { principal, payload } = authenticate(target, headers, authentication);
     checkExpectedBucketOwner(headers, principal.ownerId);
     checkExpectedBucketOwner(target.query, principal.ownerId);

@@ -228,8 +228,9 @@ export class Exchange {
 }
 
 /** Reads and forgets what the client still sends, within the limits. */
-function discard(req: IncomingMessage): Promise<void> {
-  return new Promise((resolve) => {
+async function discard(req: IncomingMessage): Promise<void> {
+  if (req.destroyed) return;
+  await new Promise((resolve) => {
     let bytes = 0;
     const done = (): void => {
       clearTimeout(timer);
