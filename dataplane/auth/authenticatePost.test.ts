@@ -1,12 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { S3Error } from '../s3/errors.ts';
-import { authenticatePost, type PostAuthentication } from './authenticatePost.ts';
-import { ACCESS_KEY, deps, hmacHex, OWNER, signingKey } from './signer.testkit.ts';
-
-const DATE = '20151229T000000Z';
-const NOW = Date.UTC(2015, 11, 29, 12);
-const BUCKET = 'sigv4examplebucket';
-const CREDENTIAL = `${ACCESS_KEY}/20151229/us-east-1/s3/aws4_request`;
+import { CREDENTIAL, DATE, type Fields, NOW, post } from './postForm.testkit.ts';
+import { ACCESS_KEY, failure, OWNER } from './signer.testkit.ts';
 
 /** S3 API, "Example: browser-based upload using HTTP POST": the policy exactly as published, with its CRLFs. */
 const PUBLISHED_POLICY = [
@@ -29,8 +23,6 @@ const PUBLISHED_POLICY = [
 ].join('\r\n');
 const PUBLISHED_SIGNATURE = '8afdbf4008c03f22c2cd3cdb72e4afbb1f6a588f3255ac628749a66d7f09699e';
 
-type Fields = Readonly<Record<string, string>>;
-
 const PUBLISHED_FIELDS: Fields = {
   key: 'user/user1/photo.jpg',
   acl: 'public-read',
@@ -45,49 +37,6 @@ const PUBLISHED_FIELDS: Fields = {
   policy: Buffer.from(PUBLISHED_POLICY).toString('base64'),
   'x-amz-signature': PUBLISHED_SIGNATURE,
 };
-
-function post(fields: Fields, nowMs = NOW, bucket = BUCKET): PostAuthentication {
-  return authenticatePost(new Map(Object.entries(fields)), bucket, deps({ now: () => nowMs }));
-}
-
-function failure(run: () => unknown): S3Error {
-  try {
-    run();
-  } catch (error) {
-    if (error instanceof S3Error) return error;
-    throw error;
-  }
-  throw new Error('nothing was thrown');
-}
-
-const STANDING_CONDITIONS: readonly unknown[] = [
-  { bucket: BUCKET },
-  { 'x-amz-credential': CREDENTIAL },
-  { 'x-amz-algorithm': 'AWS4-HMAC-SHA256' },
-  { 'x-amz-date': DATE },
-];
-
-/** A signed form with that policy text; the fields of the signature come by themselves. */
-function formOf(policyText: string, fields: Fields): Fields {
-  const policy = Buffer.from(policyText, 'utf8').toString('base64');
-  return {
-    'x-amz-credential': CREDENTIAL,
-    'x-amz-algorithm': 'AWS4-HMAC-SHA256',
-    'x-amz-date': DATE,
-    policy,
-    'x-amz-signature': hmacHex(signingKey('20151229'), policy),
-    ...fields,
-  };
-}
-
-function formWith(
-  conditions: readonly unknown[],
-  fields: Fields,
-  expiration = '2015-12-30T12:00:00.000Z',
-): Fields {
-  const policy = { expiration, conditions: [...STANDING_CONDITIONS, ...conditions] };
-  return formOf(JSON.stringify(policy), fields);
-}
 
 describe('the form that AWS publishes', () => {
   it('is accepted', () => {
@@ -211,155 +160,6 @@ describe('the form that AWS publishes', () => {
 
   it.each(['awsaccesskeyid', 'signature'])('is refused when it is signed with SigV2 (%s)', (name) => {
     expect(failure(() => post({ key: 'k', policy: 'x', [name]: 'x' })).code).toBe('InvalidRequest');
-  });
-});
-
-describe('a POST policy', () => {
-  it('matches operators and field names in any letter case', () => {
-    const form = formWith(
-      [['StArTs-WiTh', '$KeY', 'foo'], { AcL: 'private' }, ['EQ', '$X-Amz-Meta-A', 'b']],
-      {
-        key: 'foobar',
-        acl: 'private',
-        'x-amz-meta-a': 'b',
-      },
-    );
-    expect(() => post(form)).not.toThrow();
-  });
-
-  it('never lets a form field stand for the bucket', () => {
-    const form = formWith([['starts-with', '$key', '']], { key: 'k', bucket: BUCKET });
-    expect(failure(() => post(form, NOW, 'other')).message).toContain('$bucket');
-  });
-
-  it('must name the bucket', () => {
-    const form = formOf(
-      JSON.stringify({
-        expiration: '2015-12-30T12:00:00Z',
-        conditions: [...STANDING_CONDITIONS.slice(1), { key: 'k' }],
-      }),
-      { key: 'k' },
-    );
-    expect(failure(() => post(form)).message).toBe('Invalid according to Policy: Extra input fields: bucket');
-  });
-
-  it('needs no condition for the file, the policy, the signature and x-ignore-*', () => {
-    const form = formWith([{ key: 'k' }], { key: 'k', file: 'x', 'x-ignore-me': '1' });
-    expect(() => post(form)).not.toThrow();
-  });
-
-  it('fails a condition whose field is absent, even one that any value would meet', () => {
-    const form = formWith([{ key: 'k' }, ['starts-with', '$content-type', '']], { key: 'k' });
-    expect(failure(() => post(form)).message).toContain('["starts-with","$content-type",""]');
-  });
-
-  it.each([
-    ['image/png', null],
-    ['image/png,image/gif', null],
-    ['image/png, image/gif', null],
-    ['image/png,text/html', 'AccessDenied'],
-    ['text/html', 'AccessDenied'],
-  ])('takes the Content-Type %j as a list whose every value must begin alike', (type, code) => {
-    const form = formWith([{ key: 'k' }, ['starts-with', '$Content-Type', 'image/']], {
-      key: 'k',
-      'content-type': type,
-    });
-    if (code === null) expect(() => post(form)).not.toThrow();
-    else expect(failure(() => post(form)).code).toBe(code);
-  });
-
-  it.each<[unknown[], unknown]>([
-    [[], null],
-    [[['content-length-range', 0, 1024]], { min: 0, max: 1024 }],
-    [[['Content-Length-Range', '1', '10']], { min: 1, max: 10 }],
-    [
-      [
-        ['content-length-range', 5, 100],
-        ['content-length-range', 0, 50],
-      ],
-      { min: 5, max: 50 },
-    ],
-  ])('with the length conditions %j allows %j', (ranges, expected) => {
-    const form = formWith([{ key: 'k' }, ...ranges], { key: 'k' });
-    expect(post(form).contentLengthRange).toEqual(expected);
-  });
-
-  it('knows the escapes that JSON lacks', () => {
-    const standing = STANDING_CONDITIONS.map((condition) => JSON.stringify(condition)).join(',');
-    const text = String.raw`{"expiration":"2015-12-30T12:00:00Z","conditions":[${standing},["eq","$key","\$5 \\$6 \v\t"]]}`;
-    expect(() => post(formOf(text, { key: '$5 \\$6 \v\t' }))).not.toThrow();
-  });
-
-  it('lives no longer than its signing key, seven days', () => {
-    const form = formWith([{ key: 'k' }], { key: 'k' }, '2099-01-01T00:00:00Z');
-    expect(() => post(form, Date.UTC(2016, 0, 4, 23, 59, 59))).not.toThrow();
-    expect(failure(() => post(form, Date.UTC(2016, 0, 5))).message).toContain('Policy expired');
-  });
-
-  const conditions = JSON.stringify([...STANDING_CONDITIONS, { key: 'k' }]);
-  const policyWith = (condition: unknown): string =>
-    JSON.stringify({
-      expiration: '2015-12-30T12:00:00Z',
-      conditions: [...STANDING_CONDITIONS, { key: 'k' }, condition],
-    });
-  it.each([
-    ['no JSON', '{', 'Invalid JSON'],
-    ['no object', '[]', 'expected an object'],
-    ['no object but null', 'null', 'expected an object'],
-    ['no expiration', `{"conditions":${conditions}}`, 'missing expiration'],
-    [
-      'EXPIRATION in capitals',
-      `{"EXPIRATION":"2015-12-30T12:00:00Z","conditions":${conditions}}`,
-      'missing expiration',
-    ],
-    ['no conditions', '{"expiration":"2015-12-30T12:00:00Z"}', 'missing conditions'],
-    [
-      'CONDITIONS in capitals',
-      `{"expiration":"2015-12-30T12:00:00Z","CONDITIONS":${conditions}}`,
-      'missing conditions',
-    ],
-    [
-      'an expiration of another format',
-      `{"expiration":"2015-12-30 12:00:00","conditions":${conditions}}`,
-      "Invalid 'expiration'",
-    ],
-    [
-      'an expiration that no calendar has',
-      `{"expiration":"2015-13-30T12:00:00Z","conditions":${conditions}}`,
-      "Invalid 'expiration'",
-    ],
-    ['an expiration that is a number', `{"expiration":1,"conditions":${conditions}}`, "Invalid 'expiration'"],
-    [
-      'conditions that are no list',
-      '{"expiration":"2015-12-30T12:00:00Z","conditions":{}}',
-      'must be a List',
-    ],
-    ['an empty condition', policyWith({}), 'exactly one property'],
-    ['a condition of two properties', policyWith({ a: '1', b: '2' }), 'exactly one property'],
-    ['a condition whose value is no string', policyWith({ success_action_status: 201 }), 'must be a string'],
-    ['a condition that is text', policyWith('x'), 'expected a list or an object'],
-    ['a condition that is null', policyWith(null), 'expected a list or an object'],
-    ['a condition of two elements', policyWith(['eq', '$key']), 'expected an operator'],
-    ['a condition of a number', policyWith(['eq', '$key', 1]), 'expected an operator'],
-    ['an unknown operation', policyWith(['ends-with', '$key', 'k']), "unknown operation 'ends-with'"],
-    ['a field without a dollar sign', policyWith(['eq', 'key', 'k']), "must begin with '$'"],
-    ['a field without a name', policyWith(['eq', '$', 'k']), "must begin with '$'"],
-    ['a length range of one number', policyWith(['content-length-range', 0]), 'content-length-range'],
-    ['a negative length', policyWith(['content-length-range', -1, 0]), 'content-length-range'],
-    ['a length that is no number', policyWith(['content-length-range', 0, 'x']), 'content-length-range'],
-    ['a length that is no integer', policyWith(['content-length-range', 0, 1.5]), 'content-length-range'],
-  ])('is refused with %s', (_name, text, problem) => {
-    const error = failure(() => post(formOf(text, { key: 'k' })));
-    expect(error.code).toBe('InvalidPolicyDocument');
-    expect(error.message).toContain(problem);
-  });
-
-  it.each([
-    ['characters outside base64', '!!!!'],
-    ['bytes that are no UTF-8', Buffer.from([0x22, 0xff, 0x22]).toString('base64')],
-  ])('is refused with %s', (_name, policy) => {
-    const form = { ...formOf('{}', {}), policy, 'x-amz-signature': hmacHex(signingKey('20151229'), policy) };
-    expect(failure(() => post(form)).code).toBe('InvalidPolicyDocument');
   });
 });
 

@@ -1,5 +1,6 @@
 /** A second, deliberately plain SigV4 signer, and the keys of AWS's published examples. Used by tests only. */
 import { createHash, createHmac, createSecretKey, type KeyObject } from 'node:crypto';
+import { S3Error } from '../s3/errors.ts';
 import { HeaderBag, type Target } from '../s3/request.ts';
 import { parseTarget } from '../s3/target.ts';
 import type { AuthenticationDeps } from './credentials.ts';
@@ -61,4 +62,15 @@ export function authorization(
     'Authorization',
     `AWS4-HMAC-SHA256 Credential=${ACCESS_KEY}/${scope},SignedHeaders=${signedHeaders},Signature=${signature}`,
   ];
+}
+
+/** What a call that must fail threw. */
+export function failure(run: () => unknown): S3Error {
+  try {
+    run();
+  } catch (error) {
+    if (error instanceof S3Error) return error;
+    throw error;
+  }
+  throw new Error('nothing was thrown');
 }

@@ -1,88 +1,19 @@
 import { createHash } from 'node:crypto';
 import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { SCOPE, signingKey, TIMESTAMP } from '../../auth/signer.testkit.ts';
-import { S3Error } from '../errors.ts';
 import type { PayloadForm } from '../request.ts';
 import { chunksOf, SIGNING, signedBody, unsignedBody } from './chunkEncoder.testkit.ts';
+import {
+  CRC,
+  codeOf,
+  type Decoded,
+  decode,
+  SIGNED,
+  SIGNED_TRAILER,
+  UNSIGNED,
+  UNSIGNED_TRAILER,
+} from './decode.testkit.ts';
 import { createBodyDecoder } from './decoder.ts';
-
-const UNSIGNED: PayloadForm = { kind: 'unsigned' };
-const SIGNED: PayloadForm = { kind: 'aws-chunked', signing: SIGNING, trailer: false };
-const SIGNED_TRAILER: PayloadForm = { kind: 'aws-chunked', signing: SIGNING, trailer: true };
-const UNSIGNED_TRAILER: PayloadForm = { kind: 'aws-chunked', signing: null, trailer: true };
-
-interface Decoded {
-  readonly content: Buffer;
-  readonly trailers: readonly (readonly [string, string])[];
-}
-
-interface Options {
-  readonly decodedLength?: number | null;
-  readonly expectedTrailers?: readonly string[];
-  /** Lengths of the pieces in which the wire delivers the body; the rest comes as one. */
-  readonly splits?: readonly number[];
-}
-
-function decode(payload: PayloadForm, wire: Buffer, options: Options = {}): Decoded {
-  const decoder = createBodyDecoder(payload, options.decodedLength ?? null, options.expectedTrailers ?? []);
-  const content = chunksOf(wire, options.splits ?? []).flatMap((piece) => decoder.push(piece));
-  return { content: Buffer.concat(content), trailers: decoder.end().trailers };
-}
-
-function codeOf(run: () => unknown): string {
-  try {
-    run();
-  } catch (error) {
-    if (error instanceof S3Error) return error.code;
-    throw error;
-  }
-  return 'accepted';
-}
-
-const CRC: readonly [string, string] = ['x-amz-checksum-crc32c', 'sOO8/Q=='];
-
-describe('the chunked uploads that AWS publishes', () => {
-  // S3 API, "Transferring payload in multiple chunks" and "Including trailing headers".
-  const a = (size: number): Buffer => Buffer.alloc(size, 'a');
-  const published = (seedSignature: string, trailer: boolean): PayloadForm => ({
-    kind: 'aws-chunked',
-    trailer,
-    signing: { signingKey: signingKey(), timestamp: TIMESTAMP, scope: SCOPE, seedSignature },
-  });
-  const body = (first: string, second: string, last: string, rest: string): Buffer =>
-    Buffer.concat([
-      Buffer.from(`10000;chunk-signature=${first}\r\n`),
-      a(65536),
-      Buffer.from(`\r\n400;chunk-signature=${second}\r\n`),
-      a(1024),
-      Buffer.from(`\r\n0;chunk-signature=${last}\r\n${rest}\r\n`),
-    ]);
-
-  it('decode without a trailer', () => {
-    const payload = published('4f232c4386841ef735655705268965c44a0e4690baa4adea153f7db9fa80a0a9', false);
-    const wire = body(
-      'ad80c730a21e5b8d04586a2213dd63b9a0e99e0e2307b0ade35a65485a288648',
-      '0055627c9e194cb4542bae2aa5492e3c1575bbb81b612b7d234b86a503ef5497',
-      'b6c6ea8a5354eaf15b3cb7646744f4275b71ea724fed81ceb9323e279d449df9',
-      '',
-    );
-    expect(wire.length).toBe(66824);
-    expect(decode(payload, wire, { decodedLength: 66560 })).toEqual({ content: a(66560), trailers: [] });
-  });
-
-  it('decode with a trailer', () => {
-    const payload = published('106e2a8a18243abcf37539882f36619c00e2dfc72633413f02d3b74544bfeb8e', true);
-    const wire = body(
-      'b474d8862b1487a5145d686f57f013e54db672cee1c953b3010fb58501ef5aa2',
-      '1c1344b170168f8e65b41376b44b20fe354e373826ccbbe2c1d40a8cae51e5c7',
-      '2ca2aba2005185cf7159c6277faf83795951dd77a3a99e6e65d5c9f85863f992',
-      'x-amz-checksum-crc32c:sOO8/Q==\r\nx-amz-trailer-signature:d81f82fc3505edab99d459891051a732e8730629a2e4a59689829ca17fe2e435\r\n',
-    );
-    const options = { decodedLength: 66560, expectedTrailers: ['x-amz-checksum-crc32c'] };
-    expect(decode(payload, wire, options)).toEqual({ content: a(66560), trailers: [CRC] });
-  });
-});
 
 describe('every form of body', () => {
   const content = fc.uint8Array({ maxLength: 300 }).map((bytes) => Buffer.from(bytes));
@@ -243,71 +174,6 @@ describe('signed chunks', () => {
     expect(codeOf(() => decode(SIGNED, signedBody(chunks, [CRC])))).toBe('IncompleteBody');
     expect(codeOf(() => decode(SIGNED, unsignedBody(chunks)))).toBe('IncompleteBody');
     expect(codeOf(() => decode(UNSIGNED_TRAILER, signedBody(chunks)))).toBe('IncompleteBody');
-  });
-});
-
-describe('trailers', () => {
-  const chunks = [Buffer.from('content')];
-
-  it('are all returned, announced or not, lower-case and trimmed', () => {
-    const trailers = [CRC, ['X-Amz-Server-Side-Encryption', '  AES256\t'], ['a', '']] as const;
-    const expected = [CRC, ['x-amz-server-side-encryption', 'AES256'], ['a', '']];
-    const options = { expectedTrailers: [CRC[0].toUpperCase()] };
-    expect(decode(UNSIGNED_TRAILER, unsignedBody(chunks, trailers), options).trailers).toEqual(expected);
-  });
-
-  it('are signed in the order of their names', () => {
-    const trailers = [
-      ['x-amz-b', '2'],
-      ['X-Amz-A', '1'],
-    ] as const;
-    expect(decode(SIGNED_TRAILER, signedBody(chunks, trailers)).trailers).toEqual([
-      ['x-amz-b', '2'],
-      ['x-amz-a', '1'],
-    ]);
-  });
-
-  it('may end in LF CR LF, as minio-go writes them', () => {
-    const wire = signedBody(chunks, [CRC]).toString('latin1').replace('sOO8/Q==\r\n', 'sOO8/Q==\n\r\n');
-    expect(decode(SIGNED_TRAILER, Buffer.from(wire, 'latin1')).trailers).toEqual([CRC]);
-  });
-
-  it('are refused when an announced one is missing', () => {
-    const options = { expectedTrailers: [CRC[0]] };
-    expect(codeOf(() => decode(UNSIGNED_TRAILER, unsignedBody(chunks, [CRC]), options))).toBe('accepted');
-    expect(codeOf(() => decode(UNSIGNED_TRAILER, unsignedBody(chunks), options))).toBe(
-      'MalformedTrailerError',
-    );
-  });
-
-  it.each([UNSIGNED, SIGNED])('are refused before the body when the form %# has none', (payload) => {
-    expect(codeOf(() => createBodyDecoder(payload, 0, ['x-amz-checksum-crc32']))).toBe(
-      'MalformedTrailerError',
-    );
-  });
-
-  it.each([
-    ['a line without a colon', 'nonsense\r\n'],
-    ['a name with a blank', 'x amz: 1\r\n'],
-    ['an empty name', ': 1\r\n'],
-  ])('are refused with %s', (_name, line) => {
-    const wire = Buffer.from(`7\r\ncontent\r\n0\r\n${line}\r\n`);
-    expect(codeOf(() => decode(UNSIGNED_TRAILER, wire))).toBe('MalformedTrailerError');
-  });
-
-  it('are refused behind their signature, where it does not cover them', () => {
-    const wire = signedBody(chunks, [CRC]).toString('latin1').replace(/\r\n$/, 'x-amz-meta-a:1\r\n\r\n');
-    expect(codeOf(() => decode(SIGNED_TRAILER, Buffer.from(wire, 'latin1')))).toBe('MalformedTrailerError');
-  });
-
-  it('are bounded in number', () => {
-    const many = (count: number): Buffer =>
-      unsignedBody(
-        chunks,
-        Array.from({ length: count }, (_, i) => [`a${i}`, ''] as const),
-      );
-    expect(codeOf(() => decode(UNSIGNED_TRAILER, many(64)))).toBe('accepted');
-    expect(codeOf(() => decode(UNSIGNED_TRAILER, many(65)))).toBe('MalformedTrailerError');
   });
 });
 
