@@ -31,7 +31,8 @@ export class BodyWrites {
 
   constructor(db: DatabaseSync) {
     this.#insert = db.prepare('INSERT INTO body (body_id, refs, kind, blob_id, salt) VALUES (?, 1, ?, ?, ?)');
-    this.#insertInline = db.prepare('INSERT INTO inline_body (body_no, stored) VALUES (?, ?)');
+    // A row under this number can only be left from a body whose own row was taken away.
+    this.#insertInline = db.prepare('INSERT OR REPLACE INTO inline_body (body_no, stored) VALUES (?, ?)');
     this.#insertBlob = db.prepare('INSERT INTO blob (blob_id, incarnation, stored_bytes) VALUES (?, ?, ?)');
     this.#insertCrcs = db.prepare('INSERT INTO blob_crc (blob_id, n, crcs) VALUES (?, ?, ?)');
     this.#insertPage = db.prepare(

@@ -79,5 +79,6 @@ export function asMetadataError(error: unknown): MetadataError {
   // An integer beyond 2^53 - 1 can only stand in a row that somebody edited.
   if (error instanceof RangeError)
     return new MetadataError('Integrity', 'a metadata row is out of range', { cause: error });
-  return new MetadataError('Unavailable', 'the metadata engine failed', { cause: error });
+  const reason = error instanceof Error ? error.message : 'unknown';
+  return new MetadataError('Unavailable', `the metadata engine failed: ${reason}`, { cause: error });
 }
