@@ -24,16 +24,11 @@ const INITIAL_BYTES = 512;
 /** UTF-8 needs at most this many bytes per UTF-16 unit. */
 const MAX_UTF8_PER_UNIT = 3;
 
-/** The fields in order, each length-prefixed. Throws FormatError 'Malformed' for what the format cannot write. */
+/** The fields in order, each as LP(its value); enc([x]) is LP(x). Throws FormatError 'Malformed' for what the format cannot write. */
 export function enc(fields: readonly Field[]): Buffer {
   const writer = new Writer();
   writer.fields(fields);
   return writer.bytes();
-}
-
-/** LP(x) = BE32(byte length) || x; text is UTF-8. */
-export function lp(x: string | Uint8Array): Buffer {
-  return enc([x]);
 }
 
 /** BE32 of an integer from 0 to 2^32 - 1. */

@@ -5,7 +5,7 @@ import type { Json, JsonObject } from '../../dataplane/crypto/vectors/operation.
 const bytes = (minLength: number, maxLength: number) =>
   fc.uint8Array({ minLength, maxLength }).map((array) => Buffer.from(array).toString('hex'));
 
-export const bytes32 = bytes(32, 32);
+const bytes32 = bytes(32, 32);
 const md5 = bytes(16, 16);
 const id = bytes(16, 16);
 const anyBytes = bytes(0, 80);
