@@ -229,8 +229,9 @@ export class Exchange {
 
 /** Reads and forgets what the client still sends, within the limits. */
 async function discard(req: IncomingMessage): Promise<void> {
-  if (req.destroyed) return;
-  await new Promise((resolve) => {
+  // Nothing more can come.
+  if (req.destroyed || req.socket.readableEnded) return;
+  await new Promise<void>((resolve) => {
     let bytes = 0;
     const done = (): void => {
       clearTimeout(timer);
