@@ -271,6 +271,21 @@ describe('a request signed in its headers', () => {
     expect(error.details).toEqual({ Region: 'us-east-1' });
   });
 
+  it('is accepted for the other region where there is one, if it is really signed for it', () => {
+    const scope = '20130524/eu-west-1/s3/aws4_request';
+    const both = deps({ alsoRegion: 'eu-west-1' });
+    expect(authenticate(target('GET', '/'), bag(signedGet({ scope })), both).principal.ownerId).toBe(OWNER);
+    expect(authenticate(target('GET', '/'), bag(signedGet()), both).principal.ownerId).toBe(OWNER);
+    const relabelled = bag(authorizationWith('us-east-1', 'eu-west-1'));
+    expect(failure(() => authenticate(target('GET', '/'), relabelled, both)).code).toBe(
+      'SignatureDoesNotMatch',
+    );
+    const third = bag(signedGet({ scope: '20130524/eu-west-2/s3/aws4_request' }));
+    expect(failure(() => authenticate(target('GET', '/'), third, both)).details).toEqual({
+      Region: 'us-east-1',
+    });
+  });
+
   it('is told which headers it should have signed', () => {
     const headers = signedGet({
       extra: [

@@ -52,7 +52,7 @@ export function authenticatePost(
       date,
     );
   }
-  const scope = parseCredentialScope(credentialText, time.timestamp, deps.region, credentialError);
+  const scope = parseCredentialScope(credentialText, time.timestamp, [deps.region], credentialError);
   const { accessKeyId } = scope;
   const credential = deps.credentials(accessKeyId);
   if (credential === null) {

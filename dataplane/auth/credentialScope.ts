@@ -1,6 +1,6 @@
 import type { S3Error, S3ErrorDetails } from '../s3/errors.ts';
 
-/** The Credential of a signature, checked against the region that we serve. */
+/** The Credential of a signature, checked against the regions that it may name. */
 export interface CredentialScope {
   readonly accessKeyId: string;
   /** yyyyMMdd */
@@ -15,13 +15,13 @@ export type ScopeError = (problem: string, details?: S3ErrorDetails) => S3Error;
 
 /**
  * Parses `<access key>/<yyyyMMdd>/<region>/s3/aws4_request`. `timestamp` is the signing time (basic ISO 8601);
- * its day must be the scope's.
+ * its day must be the scope's. Of the regions that are accepted, the first is the one that errors ask for.
  * @throws what `fail` makes, with S3's own wording of the problem.
  */
 export function parseCredentialScope(
   credential: string,
   timestamp: string,
-  region: string,
+  regions: readonly [string, ...string[]],
   fail: ScopeError,
 ): CredentialScope {
   const parts = credential.split('/');
@@ -47,12 +47,13 @@ export function parseCredentialScope(
     throw fail(`incorrect terminal "${terminal}". This endpoint uses "aws4_request".`);
   }
   if (service !== 's3') throw fail(`incorrect service "${service}". This endpoint belongs to "s3".`);
-  if (scopeRegion !== region) {
-    throw fail(`the region '${scopeRegion}' is wrong; expecting '${region}'`, { Region: region });
+  if (!regions.includes(scopeRegion)) {
+    const [expected] = regions;
+    throw fail(`the region '${scopeRegion}' is wrong; expecting '${expected}'`, { Region: expected });
   }
   if (!timestamp.startsWith(date)) {
     const day = timestamp.slice(0, 8);
     throw fail(`Invalid credential date "${date}". This date is not the same as X-Amz-Date: "${day}".`);
   }
-  return { accessKeyId, date, region, scope: `${date}/${region}/s3/aws4_request` };
+  return { accessKeyId, date, region: scopeRegion, scope: `${date}/${scopeRegion}/s3/aws4_request` };
 }

@@ -14,6 +14,8 @@ export interface AuthenticationDeps {
   readonly credentials: CredentialLookup;
   /** The one region that requests must be signed for. */
   readonly region: string;
+  /** Another region that this request may be signed for, in its Authorization header. */
+  readonly alsoRegion?: string;
   /** How far a signing time may lie from ours; S3 says 15 minutes. */
   readonly clockSkewMs: number;
   /** One per worker thread, so that a key is derived once a day. */

@@ -33,7 +33,8 @@ export function parseHeaderAuthorization(
   if (time === null) {
     throw new S3Error('AccessDenied', 'AWS authentication requires a valid Date or x-amz-date header');
   }
-  const credential = parseCredentialScope(components.credential, time.timestamp, deps.region, malformed);
+  const regions = [deps.region, deps.alsoRegion ?? deps.region] as const;
+  const credential = parseCredentialScope(components.credential, time.timestamp, regions, malformed);
   if (!headers.has('x-amz-content-sha256')) {
     throw new S3Error('InvalidRequest', 'Missing required header for this request: x-amz-content-sha256');
   }

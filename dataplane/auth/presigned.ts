@@ -48,7 +48,7 @@ export function parsePresigned(query: Query, headers: HeaderBag, deps: Authentic
     throw invalid("X-Amz-Date must be in the ISO8601 Long Format \"yyyyMMdd'T'HHmmss'Z'\"");
   }
   const expiresSeconds = parseExpires(expires);
-  const credential = parseCredentialScope(credentialText, time.timestamp, deps.region, (problem, details) =>
+  const credential = parseCredentialScope(credentialText, time.timestamp, [deps.region], (problem, details) =>
     invalid(`Error parsing the X-Amz-Credential parameter; ${problem}`, details),
   );
   const header = headers.has('x-amz-content-sha256') ? foldedValue(headers, 'x-amz-content-sha256') : null;

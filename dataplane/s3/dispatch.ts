@@ -19,6 +19,14 @@ import { checkExpectedBucketOwner, refuseUnbuiltHeaders } from './unbuiltHeaders
 /** As AWS: requests signed further than this from our clock are refused. */
 export const CLOCK_SKEW_MS = 15 * 60 * 1000;
 
+/**
+ * Where a client asks for a bucket's region it cannot sign for it yet, so us-east-1 will do, as it does at AWS. minio-js
+ * without a region asks first thing, and takes no hint from an error.
+ */
+function regionsOf(operation: OperationName, region: string): { region: string; alsoRegion?: string } {
+  return operation === 'GetBucketLocation' ? { region, alsoRegion: 'us-east-1' } : { region };
+}
+
 /** Serves one exchange to its end. Never rejects. */
 export async function dispatch(
   services: S3Services,
@@ -46,7 +54,7 @@ export async function dispatch(
     const parsed = { ...target, id: exchange.id, receivedMs: exchange.receivedMs, headers, encryption };
     const authentication = {
       credentials: services.credentials,
-      region: services.settings.region,
+      ...regionsOf(operation, services.settings.region),
       now: () => services.now(),
       clockSkewMs: CLOCK_SKEW_MS,
       signingKeys,
