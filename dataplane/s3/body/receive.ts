@@ -7,7 +7,7 @@ import type { ChecksumAlgorithm } from '../../metadata/metadata.ts';
 import { S3Error } from '../errors.ts';
 import type { Exchange } from '../exchange.ts';
 import { type Checksum, createChecksum } from '../integrity/checksums.ts';
-import type { RequestedChecksum } from '../integrity/requestedChecksum.ts';
+import { type RequestedChecksum, trailerChecksum } from '../integrity/requestedChecksum.ts';
 import type { BodyDecoder } from './bodyDecoder.ts';
 
 /** Takes plaintext in order. A returned promise asks the caller to wait. */
@@ -69,12 +69,7 @@ function expectedChecksum(
   trailers: readonly (readonly [string, string])[],
 ): Buffer | null {
   if (requested === null) return null;
-  if (!requested.inTrailer) return requested.expected;
-  const name = `x-amz-checksum-${requested.algorithm.toLowerCase()}`;
-  const found = trailers.filter((trailer) => trailer[0] === name);
-  const value = found[0]?.[1];
-  if (value === undefined || found.length > 1) throw new S3Error('MalformedTrailerError');
-  return Buffer.from(value, 'base64');
+  return requested.inTrailer ? trailerChecksum(requested.algorithm, trailers) : requested.expected;
 }
 
 function pump(
