@@ -38,7 +38,7 @@ function setUp(policy: { ttlMs?: number; staleLimitMs?: number } = {}) {
       observer: {
         asked: (result) => events.push(result),
         evicted: (kmsId) => events.push(`evict ${kmsId ?? 'all'}`),
-        mismatched: (kmsId) => events.push(`mismatch ${kmsId}`),
+        refused: (kmsId, error, again) => events.push(`${again ? 'again ' : ''}${error.code} ${kmsId}`),
         compromised: (kmsId) => events.push(`compromised ${kmsId}`),
       },
     },
@@ -205,7 +205,7 @@ describe('an outage', () => {
       {
         clock: new FakeClock(),
         fetchKey: () => Promise.reject(new TypeError('a defect')),
-        observer: { asked: () => {}, evicted: () => {}, mismatched: () => {}, compromised: () => {} },
+        observer: { asked: () => {}, evicted: () => {}, refused: () => {}, compromised: () => {} },
       },
     );
     await expect(broken.get('k', CHECK_VALUE)).rejects.toMatchObject({ code: 'Unavailable' });
@@ -254,13 +254,17 @@ describe('a refusal', () => {
     expect(await code()).toBe('served');
   });
 
-  test('is not remembered longer than a key would be', async () => {
-    const { clock, kms, code } = setUp({ ttlMs: 2000 });
+  test('is not remembered longer than a key would be, and told apart when it is repeated', async () => {
+    const { clock, kms, events, code } = setUp({ ttlMs: 2000 });
     kms.answer = 'AccessDenied';
     await code();
     await clock.advance(2000);
     await code();
     expect(kms.fetches).toBe(2);
+    expect(events.filter((event) => event.endsWith('AccessDenied k'))).toEqual([
+      'AccessDenied k',
+      'again AccessDenied k',
+    ]);
   });
 });
 
@@ -269,7 +273,7 @@ describe('other key bytes', () => {
     const { kms, events, code } = setUp();
     kms.answer = keyOf(2);
     expect(await code()).toBe('KeyMismatch');
-    expect(events).toContain('mismatch k');
+    expect(events).toContain('KeyMismatch k');
   });
 
   test('evict the right key that was there before', async () => {

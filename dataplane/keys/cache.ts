@@ -40,8 +40,8 @@ export interface CacheObserver {
   asked(result: CacheResult): void;
   /** Workers must drop this key; null = all keys of the connection. */
   evicted(kmsId: string | null): void;
-  /** The KMS gave other bytes than those that the bucket was made with. */
-  mismatched(kmsId: string): void;
+  /** The KMS refuses the key, or gave other bytes than the bucket was made with (KeyMismatch). */
+  refused(kmsId: string, error: KmsError, again: boolean): void;
   /** The KMS has marked a key in use as compromised. */
   compromised(kmsId: string): void;
 }
@@ -250,7 +250,6 @@ export class KeyCache {
       return { error: failure };
     }
     if (keyCheckValue(fetched.key).toString('hex') !== entry.checkValue) {
-      this.#observer.mismatched(entry.kmsId);
       return this.#fail(
         entry,
         new KmsError('KeyMismatch', `the KMS gave other bytes for key ${entry.kmsId} than it was made with`),
@@ -278,6 +277,7 @@ export class KeyCache {
   }
 
   #fail(entry: Entry, error: KmsError): Outcome {
+    this.#observer.refused(entry.kmsId, error, entry.failure?.error.code === error.code);
     entry.held = null;
     // No longer than a positive answer would count.
     entry.failure = { error, untilMs: this.#clock.now() + Math.min(NEGATIVE_MS, this.#policy.ttlMs) };

@@ -37,7 +37,7 @@ test('a key is made, located, activated and fetched, with few requests', async (
   const kmsId = await connections.createKey('kms', NAME);
   expect(await connections.locateKey('kms', NAME, 0)).toEqual({ kmsId });
   const checkValue = await connections.activateKey('kms', kmsId);
-  const { key } = await connections.key('kms', kmsId, checkValue, 0);
+  const { key } = await connections.key('kms', kmsId, checkValue);
   expect(key.export()).toEqual(kms.key(kmsId).material);
   expect(kms.count('Get')).toBe(1);
 });
@@ -63,7 +63,7 @@ test.each(['key', 'createKey', 'activateKey', 'locateKey', 'flush'] as const)(
   async (call) => {
     const { connections } = setUp();
     const calls = {
-      key: async () => await connections.key('other', 'k', '', 0),
+      key: async () => await connections.key('other', 'k', ''),
       createKey: async () => await connections.createKey('other', NAME),
       activateKey: async () => await connections.activateKey('other', 'k'),
       locateKey: async () => await connections.locateKey('other', NAME, 0),
@@ -93,7 +93,7 @@ describe('an update', () => {
     expect(lines.at(-1)).toBe('info: KMS connection changed');
     expect(evictions).toEqual(['kms all']);
     kms.refuse = () => 0x0c;
-    expect(await code(connections.key('kms', kmsId, checkValue, 0))).toBe('AccessDenied');
+    expect(await code(connections.key('kms', kmsId, checkValue))).toBe('AccessDenied');
   });
 
   test('waits for the new connection while the old one serves', async () => {
@@ -137,11 +137,13 @@ test('metrics tell requests, cache use, endpoints, certificates and alarms', asy
   await connections.update([testSettings()]);
   const kmsId = kms.addKey();
   const checkValue = await connections.activateKey('kms', kmsId);
-  await connections.key('kms', kmsId, checkValue, 41);
-  await code(connections.key('kms', kmsId, '0000000000000000', 0));
+  await connections.key('kms', kmsId, checkValue);
+  connections.served('kms', 41);
+  connections.served('removed', 1);
+  await code(connections.key('kms', kmsId, '0000000000000000'));
   kms.key(kmsId).state = 4;
   connections.flush('kms');
-  await connections.key('kms', kmsId, checkValue, 0);
+  await connections.key('kms', kmsId, checkValue);
   const metrics = new Map((await connections.metrics()).map(({ name, values }) => [name, values]));
   const value = (name: string, labels: object) =>
     metrics

@@ -58,11 +58,14 @@ export class KmsConnections {
     await update;
   }
 
-  /** The key for a worker; `served` uses were served by the worker itself. Rejects with KmsError. */
-  async key(connection: string, kmsId: string, keyCheckValue: string, served: number): Promise<KeyGrant> {
-    const { cache } = this.#connection(connection);
-    this.#metrics.cacheAsked(connection, 'hit', served);
-    return await cache.get(kmsId, keyCheckValue);
+  /** The key for a worker. Rejects with KmsError. */
+  async key(connection: string, kmsId: string, keyCheckValue: string): Promise<KeyGrant> {
+    return await this.#connection(connection).cache.get(kmsId, keyCheckValue);
+  }
+
+  /** Counts uses of keys that a worker served by itself. */
+  served(connection: string, uses: number): void {
+    if (this.#connections.has(connection)) this.#metrics.cacheAsked(connection, 'hit', uses);
   }
 
   /** See KeyProvider.createKey. */
@@ -224,13 +227,14 @@ export class KmsConnections {
       observer: {
         asked: (result) => this.#metrics.cacheAsked(connection, result, 1),
         evicted: (kmsId) => evict(connection, kmsId),
-        mismatched: (kmsId) => {
-          this.#metrics.mismatched(connection);
-          log(
-            'error',
-            { connection, kmsId },
-            'ALARM: the KMS gave other key bytes than the bucket was made with',
-          );
+        refused: (kmsId, error, again) => {
+          const mismatch = error.code === 'KeyMismatch';
+          if (mismatch) this.#metrics.mismatched(connection);
+          if (again) return;
+          const fields = { connection, kmsId, code: error.code, why: error.message };
+          if (mismatch)
+            log('error', fields, 'ALARM: the KMS gave other key bytes than the bucket was made with');
+          else log('warn', fields, 'the KMS refuses a bucket key');
         },
         compromised: (kmsId) =>
           log(

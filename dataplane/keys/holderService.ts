@@ -9,6 +9,7 @@ import {
   cloneError,
   type WorkerMessage,
   type WorkerRequest,
+  type WorkerTally,
 } from './messages.ts';
 
 /** Serves until the main thread ends the thread. */
@@ -17,25 +18,20 @@ export function serveHolder(
   deps: Pick<KmsConnectionsDeps, 'clock' | 'connector'>,
 ): void {
   const workers = new Set<MessagePort>();
+  const tellWorkers = (message: WorkerMessage) => {
+    for (const port of workers) port.postMessage(message);
+  };
   const tellMain = (message: ControlMessage) => control.postMessage(message);
   const connections = new KmsConnections({
     ...deps,
     log: (level, fields, message) => tellMain({ kind: 'log', level, fields, message }),
-    evict: (connection, kmsId) => {
-      const message: WorkerMessage = { kind: 'evict', connection, kmsId };
-      for (const port of workers) port.postMessage(message);
-    },
+    evict: (connection, kmsId) => tellWorkers({ kind: 'evict', connection, kmsId }),
   });
 
   const carryOut = async (request: WorkerRequest) => {
     switch (request.kind) {
       case 'key':
-        return await connections.key(
-          request.connection,
-          request.kmsId,
-          request.keyCheckValue,
-          request.served,
-        );
+        return await connections.key(request.connection, request.kmsId, request.keyCheckValue);
       case 'create':
         return await connections.createKey(request.connection, request.kmsName);
       case 'locate':
@@ -47,7 +43,11 @@ export function serveHolder(
   const serveWorker = (port: MessagePort) => {
     workers.add(port);
     port.on('close', () => workers.delete(port));
-    port.on('message', (request: WorkerRequest) => {
+    port.on('message', (request: WorkerRequest | WorkerTally) => {
+      if (request.kind === 'served') {
+        connections.served(request.connection, request.uses);
+        return;
+      }
       const tellWorker = (message: WorkerMessage) => port.postMessage(message);
       carryOut(request).then(
         (value) => tellWorker({ kind: 'answer', id: request.id, value }),
@@ -75,6 +75,7 @@ export function serveHolder(
       case 'status':
         return connections.status();
       case 'metrics':
+        tellWorkers({ kind: 'tally' });
         return await connections.metrics();
       default:
         connections.close();

@@ -10,13 +10,18 @@ export type WorkerRequest = { readonly id: number; readonly connection: string }
       readonly kind: 'key';
       readonly kmsId: string;
       readonly keyCheckValue: string;
-      /** Uses of keys of this connection that the worker served by itself since its last message. */
-      readonly served: number;
     }
   | { readonly kind: 'create'; readonly kmsName: string }
   | { readonly kind: 'locate'; readonly kmsName: string; readonly reservedMs: number }
   | { readonly kind: 'activate'; readonly kmsId: string }
 );
+
+/** Worker → holder, after a 'tally': uses of keys of the connection that the worker served by itself since the last. */
+export interface WorkerTally {
+  readonly kind: 'served';
+  readonly connection: string;
+  readonly uses: number;
+}
 
 /** What the answer to each kind of request holds. */
 export interface WorkerAnswers {
@@ -30,6 +35,8 @@ export interface WorkerAnswers {
 export type WorkerMessage =
   | { readonly kind: 'answer'; readonly id: number; readonly value: WorkerAnswers[keyof WorkerAnswers] }
   | { readonly kind: 'failure'; readonly id: number; readonly error: ClonedKmsError }
+  /** Tell what was served; asked at every scrape, and counted by the next. */
+  | { readonly kind: 'tally' }
   /** Forget this key, or with null all keys of the connection. */
   | { readonly kind: 'evict'; readonly connection: string; readonly kmsId: string | null };
 

@@ -81,7 +81,7 @@ export class KeyMetrics {
   }
 
   cacheAsked(connection: string, result: CacheResult, times: number): void {
-    if (times > 0) this.#cache.inc({ connection, result }, times);
+    this.#cache.inc({ connection, result }, times);
   }
 
   /** Makes the alarm visible at 0 before it ever rings. */

@@ -6,7 +6,13 @@ import type { KeyObject } from 'node:crypto';
 import type { MessagePort } from 'node:worker_threads';
 import type { KeyGrant } from './cache.ts';
 import { type KeyProvider, type KeyRef, KmsError } from './keys.ts';
-import { reviveError, type WorkerAnswers, type WorkerMessage, type WorkerRequest } from './messages.ts';
+import {
+  reviveError,
+  type WorkerAnswers,
+  type WorkerMessage,
+  type WorkerRequest,
+  type WorkerTally,
+} from './messages.ts';
 
 /** As many keys as one worker remembers; the holder has them all. */
 const KEY_LIMIT = 10_000;
@@ -66,7 +72,13 @@ export function connectKeyProvider(
   port.on('message', (message: WorkerMessage) => {
     if (message.kind === 'answer') settle(message.id)?.resolve(message.value);
     else if (message.kind === 'failure') settle(message.id)?.reject(reviveError(message.error));
-    else {
+    else if (message.kind === 'tally') {
+      for (const [connection, uses] of servedByConnection) {
+        const tally: WorkerTally = { kind: 'served', connection, uses };
+        port.postMessage(tally);
+      }
+      servedByConnection.clear();
+    } else {
       for (const [id, { connection, kmsId }] of lent) {
         if (connection === message.connection && (message.kmsId === null || kmsId === message.kmsId))
           lent.delete(id);
@@ -85,9 +97,7 @@ export function connectKeyProvider(
 
   const askForKey = async ({ connection, kmsId, keyCheckValue }: KeyRef): Promise<KeyGrant> => {
     const id = JSON.stringify([connection, kmsId, keyCheckValue]);
-    const served = servedByConnection.get(connection) ?? 0;
-    servedByConnection.delete(connection);
-    return await ask('key', { connection, kmsId, keyCheckValue, served }, (grant) => {
+    return await ask('key', { connection, kmsId, keyCheckValue }, (grant) => {
       const answeredMs = nowMs();
       if (grant.usableForMs <= 0) return;
       if (lent.size >= KEY_LIMIT) lent.clear();

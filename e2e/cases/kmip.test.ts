@@ -309,7 +309,7 @@ describe('when the KMS is away', () => {
     await up;
     expect((await failure(keys.bucketKey(unknown, 'read'))).code).toBe('NotFound');
     await keys.bucketKey(ref, 'write');
-    expect(lines.filter(({ level }) => level === 'warn')).toHaveLength(1);
+    expect(lines.filter(({ message }) => message === 'KMS endpoint is down')).toHaveLength(1);
   });
 
   test('a KMS that hangs delays only the first requests, by a second at most', async () => {

@@ -32,7 +32,7 @@ export interface Certificates {
 }
 
 /** The common name of the client certificate that makeCertificates makes: the KMS user of the gateway. */
-export const DEFAULT_CLIENT_NAME = 'sealgate';
+const DEFAULT_CLIENT_NAME = 'sealgate';
 
 /** RSA, because the cipher suites that PyKMIP is started with want an RSA server key. */
 const NEW_KEY = '-newkey rsa:2048 -nodes -sha256';

@@ -51,9 +51,9 @@ export function tlsConnector(
     void new X509Certificate(tls.ca);
     secureContext = createSecureContext({ cert: tls.cert, key: tls.key, ca: tls.ca, minVersion: 'TLSv1.2' });
   } catch (error) {
-    throw new KmipError('Connection', `the connection's TLS files cannot be used: ${describe(error)}`, {
-      sent: false,
-    });
+    // OpenSSL's words could repeat what the key file holds; its code cannot.
+    const code = error instanceof Error && 'code' in error ? String(error.code) : 'not PEM';
+    throw new KmipError('Connection', `its TLS files cannot be used (${code})`, { sent: false });
   }
   return async (timeoutMs) => await openConnection(endpoint, secureContext, clock, timeoutMs);
 }

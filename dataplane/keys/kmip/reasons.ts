@@ -24,7 +24,7 @@ const WRONG_STATE = { code: 'InvalidState' } as const;
 const RENEGOTIATE = { renegotiate: true } as const;
 
 /** Result Reason → verdict; a row without code is 'Refused'. */
-export const REASONS: Readonly<Record<number, ReasonRow>> = {
+const REASONS: Readonly<Record<number, ReasonRow>> = {
   0x01: { name: 'Item Not Found', ...GONE },
   0x02: { name: 'Response Too Large', ...RENEGOTIATE },
   0x03: { name: 'Authentication Not Successful', ...DENIED },
