@@ -4,7 +4,7 @@ import { createBodyDecoder } from './body/decoder.ts';
 import type { ReceiveOptions } from './body/receive.ts';
 import { S3Error } from './errors.ts';
 import { requestedContentMd5 } from './integrity/contentMd5.ts';
-import { requestedChecksum } from './integrity/requestedChecksum.ts';
+import { announcedTrailers, requestedChecksum } from './integrity/requestedChecksum.ts';
 import type { HeaderBag, S3Request } from './request.ts';
 
 /** 5 GiB: the largest single PUT or part. */
@@ -29,7 +29,7 @@ export function objectBody(
   }
   return {
     size,
-    decoder: createBodyDecoder(payload, size, announced(headers)),
+    decoder: createBodyDecoder(payload, size, announcedTrailers(headers)),
     contentMd5: requestedContentMd5(headers),
     checksum: checksumsElsewhere ? null : requestedChecksum(headers),
   };
@@ -47,11 +47,4 @@ function decodedLength(headers: HeaderBag): number | null {
 function lengthOf(text: string | undefined): number | null {
   if (text === undefined || !/^\d{1,15}$/.test(text.trim())) return null;
   return Number(text);
-}
-
-function announced(headers: HeaderBag): string[] {
-  return headers
-    .all('x-amz-trailer')
-    .flatMap((list) => list.split(','))
-    .map((name) => name.trim().toLowerCase());
 }

@@ -45,7 +45,7 @@ export function parseChecksumAlgorithm(name: string): ChecksumAlgorithm {
 }
 
 /** Lower-case names that x-amz-trailer announces. */
-function announcedTrailers(headers: HeaderBag): string[] {
+export function announcedTrailers(headers: HeaderBag): string[] {
   return headers
     .all('x-amz-trailer')
     .flatMap((value) => value.split(','))
