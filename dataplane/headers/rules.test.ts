@@ -1,4 +1,3 @@
-import { readFileSync } from 'node:fs';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import {
@@ -12,63 +11,19 @@ import {
   type RuleSubject,
   withTrailers,
 } from './rules.ts';
+import { quoted, readRulesPage } from './rulesPage.testkit.ts';
 
-const PAGE = readFileSync(new URL('../../docs/header-rules.md', import.meta.url), 'utf8');
 const CARRIERS: readonly Carrier[] = ['header', 'query', 'form', 'trailer'];
 const SSE = 'x-amz-server-side-encryption';
 const SCAL_SSE = 'x-amz-scal-server-side-encryption';
 const CUSTOMER_KEY = 'x-amz-server-side-encryption-customer-key';
 
-/** The cells of the page's table whose first heading is `heading`, without the heading row. */
-function pageTable(heading: string): string[][] {
-  const lines = PAGE.split('\n');
-  const start = lines.findIndex((line) => line.startsWith(`| ${heading} |`));
-  const rows: string[][] = [];
-  for (const line of lines.slice(start)) {
-    if (!line.startsWith('|')) break;
-    rows.push(
-      line
-        .slice(1, -1)
-        .split('|')
-        .map((cell) => cell.trim()),
-    );
-  }
-  return rows;
-}
-
-function quoted(cell: string): string[] {
-  return [...cell.matchAll(/`([^`]*)`/g)].map((match) => match[1] ?? '');
-}
-
-const GROUPS = new Map(
-  pageTable('group')
-    .slice(2)
-    .map((row) => [row[0], quoted(row[1] ?? '')]),
-);
-const [HEADINGS = [], , ...ROWS] = pageTable('operation');
-
-function namesOf(group: 'S' | 'K' | 'C'): string[] {
-  return GROUPS.get(group) ?? [];
-}
+const page = readRulesPage();
+const { headings: HEADINGS, rows: ROWS } = page;
+const namesOf = (group: 'S' | 'K' | 'C'): readonly string[] => page.names(group);
 
 function carry(name: string, value: string | null, carrier: Carrier = 'header'): CarriedHeader {
   return { name, value, carrier };
-}
-
-type Outcome = 'refused' | 'plain' | 'encrypted' | 'served';
-
-/** What the page's row says happens to a subject in that state. */
-function outcomeOnPage(cell: string, encrypted: boolean): Outcome {
-  const stateful = /^encrypted (?:object|bucket): served; (?:plain object:|otherwise) 400 InvalidArgument$/;
-  if (stateful.test(cell)) return encrypted ? 'served' : 'refused';
-  if (cell === 'checked as above')
-    return outcomeOnPage((encrypted ? ROWS[1] : ROWS[2])?.[2] ?? '', encrypted);
-  if (cell === 'as the upload was created') return encrypted ? 'encrypted' : 'plain';
-  if (cell === 'plain bucket' || cell === 'plain') return 'plain';
-  if (cell === 'encrypted bucket (either S name)' || cell === 'encrypted') return 'encrypted';
-  if (cell === 'served') return 'served';
-  if (cell === '400 InvalidArgument' || cell === '400 InvalidArgument, no bucket') return 'refused';
-  throw new Error(`The page has a cell that this test does not know: ${cell}`);
 }
 
 interface PageCase {
@@ -122,13 +77,13 @@ describe('the page docs/header-rules.md and the module', () => {
     for (const { row, operation } of CASES) expect(ROWS[row]?.[0]).toContain(operation);
     expect(ROWS[6]?.[0]).toContain('replication');
     expect(ROWS[6]?.[1]).toContain('501 NotImplemented');
-    expect(PAGE).toContain(`<Message>${REFUSAL_MESSAGE}</Message>`);
+    expect(page.text).toContain(`<Message>${REFUSAL_MESSAGE}</Message>`);
   });
 
   for (const { row, operation, subject, encrypted } of CASES) {
     for (const column of [1, 2, 3, 4]) {
       it(`agree on ${operation}, ${encrypted ? 'encrypted' : 'plain'}, ${HEADINGS[column]}`, () => {
-        const outcome = outcomeOnPage(ROWS[row]?.[column] ?? '', encrypted);
+        const outcome = page.outcome(row, column, encrypted);
         for (const headers of headersOfColumn(column)) {
           for (const carrier of CARRIERS) {
             const carried = headers.map((entry) => ({ ...entry, carrier }));
