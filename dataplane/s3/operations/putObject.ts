@@ -10,13 +10,14 @@ import { commitObject, encryptionHeader, newSealingKeys, stageBody, writerOption
 /** PutObject: one body, sealed when the bucket is encrypted. */
 export const putObject: Operation = async (context) => {
   const { request, exchange, services } = context;
-  const body = objectBody(request);
   const attributes = objectAttributes(request.headers.entries);
   const condition = writeCondition(request.headers);
   const key = requireKey(request);
   const bucket = await requireBucket(services, request.principal, request.bucket);
   const subject = { operation: 'Write', encrypted: bucket.encryption === 'AES256' } as const;
   const { encrypted } = checkEncryptionHeaders(context, subject);
+  // After the header rules: what is wrong with a checksum must not hide a refused encryption trailer.
+  const body = objectBody(request);
   const keys = await newSealingKeys(services, bucket, encrypted);
   const expectation = await evaluateWriteCondition(services, bucket, key, condition);
 

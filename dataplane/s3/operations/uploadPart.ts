@@ -11,10 +11,11 @@ import { partChecksumAlgorithm, partChecksumHeader, writePart } from '../writePa
 export const uploadPart: Operation = async (context) => {
   const { request, exchange, services } = context;
   const partNumber = partNumberOf(request.query);
-  const body = objectBody(request);
   const { upload } = await requireUpload(context);
   const subject = { operation: 'Write', encrypted: upload.encrypted } as const;
   checkEncryptionHeaders(context, subject);
+  // After the header rules: what is wrong with a checksum must not hide a refused encryption trailer.
+  const body = objectBody(request);
   const opened = await openStoredUpload(services, upload, 'write');
   const addedChecksum = partChecksumAlgorithm(opened, body.checksum);
   const part = { partNumber, plaintextSize: body.size };
