@@ -9,7 +9,7 @@ import { type ClientRequest, request as httpRequest, type IncomingMessage } from
 import { get as httpsGet } from 'node:https';
 import { connect, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import type { TLSSocket } from 'node:tls';
 import { fileURLToPath } from 'node:url';
 import {
@@ -20,7 +20,7 @@ import {
   S3Client,
 } from '@aws-sdk/client-s3';
 import { getSignedUrl } from '@aws-sdk/s3-request-presigner';
-import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import {
   type ConfigDocument,
   type Sealgate,
@@ -43,6 +43,26 @@ afterEach(async () => {
   await Promise.all(running.map((sealgate) => sealgate.kill()));
   await rm(folder, { recursive: true });
 });
+
+/** One process for the tests of a block, in a folder of its own. */
+function sharedSealgate(
+  options: Omit<Parameters<typeof startSealgate>[0], 'folder'> = {},
+): () => Promise<Sealgate> {
+  let own = '';
+  let sealgate: Sealgate | null = null;
+  beforeAll(async () => {
+    own = await mkdtemp(join(tmpdir(), 'sealgate-process-'));
+    sealgate = await startSealgate({ ...options, folder: own });
+  });
+  afterAll(async () => {
+    await sealgate?.kill();
+    await rm(own, { recursive: true });
+  });
+  return async () => {
+    if (sealgate === null) throw new Error('not started');
+    return sealgate;
+  };
+}
 
 async function start(options: Omit<Parameters<typeof startSealgate>[0], 'folder'> = {}): Promise<Sealgate> {
   const sealgate = await startSealgate({ folder, ...options });
@@ -104,7 +124,7 @@ async function answerOf(request: ClientRequest): Promise<IncomingMessage> {
 async function changeConfig(sealgate: Sealgate, change: (config: ConfigDocument) => void): Promise<void> {
   const config = JSON.parse(await readFile(sealgate.configFile, 'utf8')) as ConfigDocument;
   change(config);
-  await writeFile(sealgate.configFile, JSON.stringify(config));
+  await writeFile(sealgate.configFile, `${JSON.stringify(config, null, 2)}\n`);
 }
 
 /** The next line with this message after those that are there already. */
@@ -116,10 +136,12 @@ function nextLine(sealgate: Sealgate, message: string): Promise<Record<string, u
 const REFUSED = 'configuration refused, the old one stays in force';
 
 describe('a running process', () => {
+  const shared = sharedSealgate({ workers: 5 });
+
   test('tells its addresses when ready, answers probes, shows metrics of all threads and its status', async () => {
-    const sealgate = await start({ workers: 3 });
+    const sealgate = await shared();
     const ready = await sealgate.logLine((line) => line['msg'] === 'ready');
-    expect(ready).toMatchObject({ workers: 3, pid: sealgate.pid, s3: sealgate.endpoint });
+    expect(ready).toMatchObject({ workers: 5, pid: sealgate.pid, s3: sealgate.endpoint });
     for (const probe of ['livez', 'readyz']) {
       expect((await fetch(`${sealgate.monitoringEndpoint}/${probe}`)).status).toBe(200);
     }
@@ -127,7 +149,7 @@ describe('a running process', () => {
     const text = await sealgate.metrics();
     expect(text).toContain('sealgate_s3_requests_total{operation="ListBuckets",status="200"} 1');
     expect(text).toContain('sealgate_threads_not_answering 0');
-    expect(text).toContain('sealgate_workers 3');
+    expect(text).toContain('sealgate_workers 5');
     expect(text).toMatch(/^sealgate_metadata_committed_total \d+$/m);
     expect(text).toContain('# TYPE sealgate_kms_requests_total counter');
     expect(await status(sealgate)).toMatchObject({
@@ -141,13 +163,15 @@ describe('a running process', () => {
         blobs: { engine: 'filesystem', freeBytes: expect.any(Number) },
       },
       crypto: { openssl: expect.stringMatching(/^3\./), aesNi: expect.any(Boolean) },
-      workers: 3,
+      workers: 5,
     });
     expect((await fetch(`${sealgate.adminEndpoint}/admin/v1/status`)).status).toBe(401);
+    const documented = await readFile(new URL('../../docs/operations.md', import.meta.url), 'utf8');
+    for (const [, name] of documented.matchAll(/`(sealgate_\w+)/g)) expect(text).toContain(`# TYPE ${name} `);
   });
 
   test('allows no core dump, opens no debugger on SIGUSR1, and has a file pool for its workers', async () => {
-    const sealgate = await start({ workers: 5 });
+    const sealgate = await shared();
     const limits = await readFile(`/proc/${sealgate.pid}/limits`, 'utf8');
     expect(limits).toMatch(/^Max core file size\s+0\s+0\s/m);
     const commandLine = await readFile(`/proc/${sealgate.pid}/cmdline`, 'utf8');
@@ -218,8 +242,8 @@ describe('a running process', () => {
       return { status: response.statusCode, name: String(name) };
     };
     expect(await served()).toEqual({ status: 403, name: 'first' });
-    certify('second');
     const reloaded = nextLine(sealgate, 'configuration reloaded');
+    certify('second');
     sealgate.signal('SIGHUP');
     await reloaded;
     expect((await served()).name).toBe('second');
@@ -227,8 +251,10 @@ describe('a running process', () => {
 });
 
 describe('a changed configuration', () => {
+  const shared = sharedSealgate();
+
   test('that is invalid is refused on SIGHUP: logged, shown, counted, and the old one stays in force', async () => {
-    const sealgate = await start();
+    const sealgate = await shared();
     const { config } = await status(sealgate);
     expect(await sealgate.metric('sealgate_config_valid')).toBe(1);
     await changeConfig(sealgate, (document) => Object.assign(document, { audit: { path: 'audit.log' } }));
@@ -240,13 +266,16 @@ describe('a changed configuration', () => {
       refused: { problems: ['audit: unknown field'] },
     });
     expect(await sealgate.metric('sealgate_config_valid')).toBe(0);
-    expect(await sealgate.metric('sealgate_config_loads_total', 'result="refused"')).toBe(1);
+    expect(await sealgate.metric('sealgate_config_loads_total', 'result="refused"')).toBeGreaterThanOrEqual(
+      1,
+    );
     await client(sealgate).send(new ListBucketsCommand({}));
     expect((await fetch(`${sealgate.monitoringEndpoint}/readyz`)).status).toBe(200);
+    await changeConfig(sealgate, (document) => delete document['audit']);
   });
 
   test('that moves a listener is refused with what to do, and taken back is in force again', async () => {
-    const sealgate = await start();
+    const sealgate = await shared();
     const before = await readFile(sealgate.configFile, 'utf8');
     await changeConfig(sealgate, (document) => Object.assign(document, { workers: 7 }));
     const refused = nextLine(sealgate, REFUSED);
@@ -263,12 +292,19 @@ describe('a changed configuration', () => {
     expect(await sealgate.metric('sealgate_config_valid')).toBe(1);
   });
 
-  test('with new root credentials is in force without a restart, and the buckets keep their owner', async () => {
-    const sealgate = await start();
-    await client(sealgate).send(new CreateBucketCommand({ Bucket: 'mine' }));
-    const renewed = { accessKeyId: 'NEWROOT', secretAccessKey: 'new-secret-access-key' };
-    await writeFile(join(folder, 'root.json'), JSON.stringify(renewed));
+  test('is noticed without a signal', async () => {
+    const sealgate = await shared();
     const reloaded = nextLine(sealgate, 'configuration reloaded');
+    await changeConfig(sealgate, (document) => Object.assign(document, { log: { level: 'debug' } }));
+    await reloaded;
+  });
+
+  test('with new root credentials is in force without a restart, and the buckets keep their owner', async () => {
+    const sealgate = await shared();
+    await client(sealgate).send(new CreateBucketCommand({ Bucket: 'mine' }));
+    const reloaded = nextLine(sealgate, 'configuration reloaded');
+    const renewed = { accessKeyId: 'NEWROOT', secretAccessKey: 'new-secret-access-key' };
+    await writeFile(join(dirname(sealgate.configFile), 'root.json'), JSON.stringify(renewed));
     sealgate.signal('SIGHUP');
     await reloaded;
     await expect(client(sealgate).send(new ListBucketsCommand({}))).rejects.toMatchObject({
@@ -276,13 +312,6 @@ describe('a changed configuration', () => {
     });
     const { Buckets } = await client({ ...sealgate, ...renewed }).send(new ListBucketsCommand({}));
     expect(Buckets?.map((bucket) => bucket.Name)).toEqual(['mine']);
-  });
-
-  test('is noticed without a signal', async () => {
-    const sealgate = await start();
-    const reloaded = nextLine(sealgate, 'configuration reloaded');
-    await changeConfig(sealgate, (document) => Object.assign(document, { log: { level: 'debug' } }));
-    await reloaded;
   });
 });
 
