@@ -221,3 +221,11 @@ export async function codeOf(operation: Promise<unknown>): Promise<unknown> {
   }
   return 'resolved';
 }
+
+/** The value with byte strings as hex, so that Buffers and Uint8Arrays of the same bytes are equal. */
+export function withHex(value: unknown): unknown {
+  if (value === null || typeof value !== 'object') return value;
+  if (value instanceof Uint8Array) return Buffer.from(value).toString('hex');
+  if (Array.isArray(value)) return value.map(withHex);
+  return Object.fromEntries(Object.entries(value).map(([name, field]) => [name, withHex(field)]));
+}
