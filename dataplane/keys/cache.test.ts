@@ -307,6 +307,41 @@ test('a change of state reaches the workers at once', async () => {
   expect(cache.summary).toMatchObject({ keys: 1, compromised: 1 });
 });
 
+describe('sweeping', () => {
+  test('forgets an idle key when it could not even serve stale, and tells the workers', async () => {
+    const { clock, events, cache, get } = setUp();
+    await get();
+    await clock.advance(STALE_MS - 1);
+    cache.sweep();
+    expect(cache.summary.keys).toBe(1);
+    await clock.advance(1);
+    cache.sweep();
+    expect(cache.summary.keys).toBe(0);
+    expect(events.at(-1)).toBe('evict k');
+  });
+
+  test('leaves keys inside their time to live, refusals that are remembered, and what is being fetched', async () => {
+    const { clock, kms, cache, get, code } = setUp({ staleLimitMs: 0 });
+    await get();
+    cache.sweep();
+    await get();
+    expect(kms.fetches).toBe(1);
+    kms.answer = 'NotFound';
+    await clock.advance(TTL_MS);
+    expect(await code()).toBe('NotFound');
+    cache.sweep();
+    expect(await code()).toBe('NotFound');
+    expect(kms.fetches).toBe(2);
+    kms.answer = keyOf(1);
+    kms.delayMs = 100;
+    await clock.advance(10_000);
+    const call = get();
+    cache.sweep();
+    await clock.advance(100);
+    expect((await call).usableForMs).toBeGreaterThan(0);
+  });
+});
+
 test('a key that was just made is in the cache', async () => {
   const { kms, cache, get } = setUp();
   expect(cache.put('k', keyOf(1))).toBe(CHECK_VALUE);

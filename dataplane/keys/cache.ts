@@ -154,6 +154,19 @@ export class KeyCache {
     this.#observer.evicted(null);
   }
 
+  /** Forgets keys that could not even serve stale any more; to be called now and then, since idle keys stay otherwise. */
+  sweep(): void {
+    const nowMs = this.#clock.now();
+    for (const [id, entry] of this.#entries) {
+      const { held, failure, flight } = entry;
+      if (flight !== null || (failure !== null && nowMs < failure.untilMs)) continue;
+      if (held !== null && nowMs < Math.max(held.expiresMs, this.#staleUntil(held))) continue;
+      this.#entries.delete(id);
+      drop(entry);
+      if (held !== null) this.#observer.evicted(entry.kmsId);
+    }
+  }
+
   /** Forgets everything, failures too. */
   flush(): void {
     for (const entry of this.#entries.values()) drop(entry);

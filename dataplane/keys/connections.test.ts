@@ -132,6 +132,19 @@ describe('an update', () => {
   });
 });
 
+test('idle keys are forgotten a minute after they could serve last', async () => {
+  const { clock, kms, evictions, connections } = setUp();
+  await connections.update([testSettings({ cache: { ttlMs: 1000, staleLimitMs: 120_000 } })]);
+  await connections.activateKey('kms', kms.addKey());
+  await clock.advance(119_000);
+  expect(connections.status()[0]?.cachedKeys).toBe(1);
+  await clock.advance(61_000);
+  expect(connections.status()[0]?.cachedKeys).toBe(0);
+  expect(evictions).toEqual(['kms key-1']);
+  connections.close();
+  expect(clock.pending).toBe(0);
+});
+
 test('metrics tell requests, cache use, endpoints, certificates and alarms', async () => {
   const { kms, lines, connections } = setUp();
   await connections.update([testSettings()]);

@@ -32,6 +32,9 @@ export interface KmsConnectionsDeps {
   readonly connector?: (endpoint: KmsEndpoint) => Connect;
 }
 
+/** How often idle keys are looked for that must be forgotten. */
+const SWEEP_MS = 60_000;
+
 interface Connection {
   client: KmipClient;
   readonly cache: KeyCache;
@@ -42,9 +45,11 @@ export class KmsConnections {
   #metrics = new KeyMetrics();
   #connections = new Map<string, Connection>();
   #updating: Promise<void> = Promise.resolve();
+  #cancelSweep: () => void;
 
   constructor(deps: KmsConnectionsDeps) {
     this.#deps = deps;
+    this.#cancelSweep = deps.clock.schedule(SWEEP_MS, () => this.#sweep());
   }
 
   /**
@@ -121,11 +126,17 @@ export class KmsConnections {
 
   /** Ends all connections at once and forgets all keys. */
   close(): void {
+    this.#cancelSweep();
     for (const { client, cache } of this.#connections.values()) {
       client.destroy();
       cache.flush();
     }
     this.#connections.clear();
+  }
+
+  #sweep(): void {
+    for (const { cache } of this.#connections.values()) cache.sweep();
+    this.#cancelSweep = this.#deps.clock.schedule(SWEEP_MS, () => this.#sweep());
   }
 
   #connection(name: string): Connection {

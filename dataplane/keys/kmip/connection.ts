@@ -72,7 +72,8 @@ async function openConnection(
     servername: isIP(serverName) === 0 ? serverName : '',
     checkServerIdentity: (_host, certificate) => checkServerIdentity(serverName, certificate),
     secureContext,
-    minVersion: 'TLSv1.2',
+    // Said here because the environment could switch the default off.
+    rejectUnauthorized: true,
   });
   const address = `${endpoint.host}:${endpoint.port}`;
   await new Promise<void>((resolve, reject) => {

@@ -41,6 +41,12 @@ test('what was read is erased, and each message is in a buffer of its own', () =
   expect(frame?.buffer.byteLength).toBe(frame?.length);
 });
 
+test('what was read is erased also when the stream breaks off in nonsense', () => {
+  const chunk = Buffer.concat([message(Buffer.from('a secret')), Buffer.from('HTTP/1.1')]);
+  expect(() => new FrameReader().push(chunk)).toThrow(TtlvError);
+  expect(chunk).toEqual(Buffer.alloc(chunk.length));
+});
+
 test('an unfinished message is noticed and can be erased', () => {
   const reader = new FrameReader();
   expect(reader.push(message(Buffer.from('a secret')).subarray(0, 12))).toEqual([]);

@@ -25,6 +25,25 @@ export class FrameReader {
    */
   push(chunk: Buffer): Buffer[] {
     const frames: Buffer[] = [];
+    try {
+      this.#take(chunk, frames);
+    } catch (error) {
+      for (const frame of frames) frame.fill(0);
+      throw error;
+    } finally {
+      chunk.fill(0);
+    }
+    return frames;
+  }
+
+  /** Zeroes what is held. */
+  clear(): void {
+    this.#frame?.fill(0);
+    this.#frame = null;
+    this.#headerFilled = 0;
+  }
+
+  #take(chunk: Buffer, frames: Buffer[]): void {
     let at = 0;
     while (at < chunk.length) {
       if (this.#frame === null) {
@@ -43,15 +62,6 @@ export class FrameReader {
         this.#headerFilled = 0;
       }
     }
-    chunk.fill(0);
-    return frames;
-  }
-
-  /** Zeroes what is held. */
-  clear(): void {
-    this.#frame?.fill(0);
-    this.#frame = null;
-    this.#headerFilled = 0;
   }
 
   #begin(): void {
