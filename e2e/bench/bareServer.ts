@@ -58,4 +58,4 @@ function serve(port: number): void {
   });
 }
 
-if (!isMainThread) serve(Number((workerData as { port: number }).port));
+if (!isMainThread) serve((workerData as { readonly port: number }).port);

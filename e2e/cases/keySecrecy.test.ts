@@ -3,7 +3,6 @@ import { mkdirSync, readdirSync, readFileSync } from 'node:fs';
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join, relative } from 'node:path';
-import { DatabaseSync } from 'node:sqlite';
 import {
   CompleteMultipartUploadCommand,
   CreateMultipartUploadCommand,
@@ -16,6 +15,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { openDataKey } from '../../dataplane/crypto/dataKey.ts';
 import { createBucket } from '../harness/clients.ts';
 import { type Deployment, startDeployment } from '../harness/deployment.ts';
+import { kmsIdentifiers, storedDocuments, storedRows } from '../harness/storedRows.ts';
 
 const BUCKET = 'secret-bucket';
 const CONTROL_BUCKET = 'plain-bucket';
@@ -119,23 +119,17 @@ interface SealedRow {
 
 /** The KMS identifier of the bucket's key and its bytes, read out of the KMIP server's own database. */
 function bucketKey(): { readonly kmsId: string; readonly bytes: Buffer } {
-  const database = new DatabaseSync(join(deployment.server.dataFolder, 'metadata.db'), { readOnly: true });
-  const row = database.prepare('SELECT document FROM key_version').get() as { document: Uint8Array };
-  database.close();
-  const { kmsId } = JSON.parse(Buffer.from(row.document).toString('utf8')) as { kmsId: string };
+  const [kmsId = ''] = kmsIdentifiers(deployment.server.dataFolder);
   return { kmsId, bytes: deployment.kms.keyBytes(kmsId) };
 }
 
 /** Every data key that is in use, opened with the bucket key. */
 function dataKeys(key: KeyObject): Buffer[] {
-  const database = new DatabaseSync(join(deployment.server.dataFolder, 'metadata.db'), { readOnly: true });
-  const rows = database
-    .prepare(
-      `SELECT bucket_uid, key, version_id AS id, n, wrap_salt, sealed_key, 'object' AS purpose FROM object_version WHERE n IS NOT NULL
+  const rows: unknown[] = storedRows(
+    deployment.server.dataFolder,
+    `SELECT bucket_uid, key, version_id AS id, n, wrap_salt, sealed_key, 'object' AS purpose FROM object_version WHERE n IS NOT NULL
        UNION ALL SELECT bucket_uid, key, upload_id, n, wrap_salt, sealed_key, 'upload' FROM upload WHERE n IS NOT NULL`,
-    )
-    .all() as unknown[];
-  database.close();
+  );
   return (rows as SealedRow[]).map((row) =>
     openDataKey(
       key,
@@ -166,12 +160,10 @@ describe('on our disk', () => {
   });
 
   function dataKeySalts(): Buffer[] {
-    const database = new DatabaseSync(join(deployment.server.dataFolder, 'metadata.db'), { readOnly: true });
-    const rows = database
-      .prepare('SELECT wrap_salt FROM object_version WHERE n IS NOT NULL')
-      .all() as unknown[];
-    database.close();
-    return (rows as { wrap_salt: Uint8Array }[]).map((row) => Buffer.from(row.wrap_salt));
+    const sql = 'SELECT wrap_salt FROM object_version WHERE n IS NOT NULL';
+    return storedRows(deployment.server.dataFolder, sql).map((row) =>
+      Buffer.from(row['wrap_salt'] as Uint8Array),
+    );
   }
 
   it.each([
@@ -192,18 +184,9 @@ describe('on our disk', () => {
     const names = whereFound(secret);
     // The plain bucket proves that the search is able to find it.
     expect(names.length).toBeGreaterThan(0);
-    const database = new DatabaseSync(join(server.dataFolder, 'metadata.db'), { readOnly: true });
-    const plain = JSON.parse(
-      Buffer.from(
-        (
-          database.prepare('SELECT document FROM bucket WHERE name = ?').get(CONTROL_BUCKET) as {
-            document: Uint8Array;
-          }
-        ).document,
-      ).toString('utf8'),
-    ) as { bucketUid: string };
+    const plain = storedDocuments(server.dataFolder, 'bucket').find(({ name }) => name === CONTROL_BUCKET);
     const rowsOf = (table: string, where: string): unknown[] =>
-      database.prepare(`SELECT * FROM ${table} WHERE ${where}`).all(plain.bucketUid);
+      storedRows(server.dataFolder, `SELECT * FROM ${table} WHERE ${where}`, String(plain?.['bucketUid']));
     expect(rowsOf('object_version', 'bucket_uid != ?').length).toBeGreaterThan(0);
     for (const [table, where] of [
       ['object_version', 'bucket_uid != ?'],
@@ -220,7 +203,6 @@ describe('on our disk', () => {
         expect(text.includes(escaped), `${table} holds it`).toBe(false);
       }
     }
-    database.close();
   });
 
   it('nothing of an encrypted object is in the log, however much is logged', async () => {
