@@ -1,5 +1,13 @@
 import { execFileSync } from 'node:child_process';
-import { chmodSync, copyFileSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  copyFileSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
@@ -48,6 +56,8 @@ beforeAll(() => {
   copyFileSync(join(folder, 'tls.crt'), join(folder, 'kms/ca.crt'));
   write('bad.json', '{"accessKeyId": "ROOTKEY", "secretAccessKey": "topsecretvalue", "extra": 1}');
   write('nojson', 'topsecretvalue{');
+  const chain = '-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n';
+  write('chain.crt', readFileSync(join(folder, 'tls.crt'), 'utf8') + chain);
   write('short.key', 'topsecretvalue');
 });
 
@@ -153,7 +163,7 @@ test('a KMS connection needs no more than endpoint, certificates and name', () =
 
 const HEX_64 = 'the file must hold 64 hex characters (openssl rand -hex 32)';
 
-test.each<[path: string, value: unknown, problem: string]>([
+test.each<[path: string, value: unknown, problem: unknown]>([
   ['apiVersion', 'v2', 'apiVersion: must be config.sealgate.io/v1'],
   ['kind', undefined, 'kind: must be DataPlane'],
   ['audit', { path: 'x' }, 'audit: unknown field'],
@@ -181,6 +191,11 @@ test.each<[path: string, value: unknown, problem: string]>([
   ],
   ['s3.tls.keyFile', 'nojson', 's3.tls.keyFile: the file must hold an unencrypted private key in PEM'],
   ['s3.tls.certFile', 'nojson', 's3.tls.certFile: the file must hold a certificate in PEM'],
+  [
+    's3.tls.certFile',
+    'chain.crt',
+    expect.stringMatching(/^s3\.tls: the certificates cannot be used for TLS \(.+\)$/),
+  ],
   ['s3.tls.minVersion', '1.3', 's3.tls.minVersion: unknown field'],
   [
     'admin.tokenFile',
@@ -260,7 +275,7 @@ test.each<[path: string, value: unknown, problem: string]>([
   ['log.level', 'loud', 'log.level: must be one of trace, debug, info, warn, error, fatal'],
 ])('%s = %j is refused: %s', (path, value, problem) => {
   const problems = problemsOf(() => load(changed(path, value)));
-  expect(problems).toContain(problem);
+  expect(problems).toEqual(expect.arrayContaining([problem]));
   expect(problems.join()).not.toContain('topsecretvalue');
 });
 

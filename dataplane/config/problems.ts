@@ -3,7 +3,7 @@ import type { z } from 'zod';
 import type { ConfigProblem } from './errors.ts';
 
 /** `['a', 0, 'b']` as `a[0].b`. */
-export function fieldPath(path: readonly PropertyKey[]): string {
+function fieldPath(path: readonly PropertyKey[]): string {
   let text = '';
   for (const step of path) {
     if (typeof step === 'number') text += `[${step}]`;

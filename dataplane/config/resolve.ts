@@ -1,6 +1,7 @@
 /** From the parsed file to settings: reads the files that it names and checks what they hold. */
 import { createPrivateKey, createSecretKey, type KeyObject, X509Certificate } from 'node:crypto';
 import { relative, resolve } from 'node:path';
+import { createSecureContext } from 'node:tls';
 import type { z } from 'zod';
 import type { KmsConnectionSettings } from '../keys/settings.ts';
 import { problemsOf } from './problems.ts';
@@ -129,12 +130,26 @@ function certificateAndKey(
     });
     return null;
   }
-  if (certificate.checkPrivateKey(privateKey)) return { cert, key };
-  files.problems.push({
-    path: `${field}.keyFile`,
-    message: 'the key does not belong to the certificate of certFile',
-  });
-  return null;
+  if (!certificate.checkPrivateKey(privateKey)) {
+    files.problems.push({
+      path: `${field}.keyFile`,
+      message: 'the key does not belong to the certificate of certFile',
+    });
+    return null;
+  }
+  return usableForTls(field, { cert, key }, files) ? { cert, key } : null;
+}
+
+/** What OpenSSL refuses only when a connection is made, such as a broken chain, must not wait until then. */
+function usableForTls(field: string, tls: ServerTls & { ca?: string }, files: ReferencedFiles): boolean {
+  try {
+    createSecureContext(tls);
+    return true;
+  } catch (error) {
+    const reason = error instanceof Error && 'reason' in error ? ` (${String(error.reason)})` : '';
+    files.problems.push({ path: field, message: `the certificates cannot be used for TLS${reason}` });
+    return false;
+  }
 }
 
 function parseCertificate(field: string, pem: string, files: ReferencedFiles): X509Certificate | null {
@@ -165,6 +180,7 @@ function kmsConnection(
       ? undefined
       : jsonFile(kmipCredentialsFile, `${field}.kmip.credentialsFile`, kmip.credentialsFile, files);
   if (pair === null || ca === null || authority === null || credentials === null) return null;
+  if (!usableForTls(`${field}.kmip.tls`, { ...pair, ca }, files)) return null;
   return {
     name: connection.name,
     endpoints: kmip.endpoints.map(({ host, port, serverName }) => ({

@@ -5,7 +5,7 @@
 import { z } from 'zod';
 import { domainName, duration, filePath, hostName, listenAddress } from './scalars.ts';
 
-export const API_VERSION = 'config.sealgate.io/v1';
+const API_VERSION = 'config.sealgate.io/v1';
 
 const WORKERS = 'must be auto or a number from 1 to 256';
 

@@ -45,6 +45,8 @@ export async function serve(configFile: string): Promise<number> {
   const { settings } = config;
   const workers = workerCount(settings.workers);
   sizeThreadPool(workers);
+  // Whatever is made from here on, by any thread, is ours alone.
+  process.umask(0o077);
   const log = createLogger({ level: settings.log.level, thread: 'main', destination: standardOutput() });
   const shutdown = watchShutdown(process, log);
   for (const warning of config.warnings) log.warn({ warning }, 'configuration warning');

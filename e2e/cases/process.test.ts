@@ -4,7 +4,7 @@
  */
 import { execFile, execFileSync } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtemp, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
+import { mkdtemp, readdir, readFile, rm, stat, symlink, writeFile } from 'node:fs/promises';
 import { type ClientRequest, request as httpRequest, type IncomingMessage } from 'node:http';
 import { get as httpsGet } from 'node:https';
 import { connect, createServer } from 'node:net';
@@ -170,7 +170,7 @@ describe('a running process', () => {
     for (const [, name] of documented.matchAll(/`(sealgate_\w+)/g)) expect(text).toContain(`# TYPE ${name} `);
   });
 
-  test('allows no core dump, opens no debugger on SIGUSR1, and has a file pool for its workers', async () => {
+  test('allows no core dump and no debugger, keeps its files to itself, and has a file pool for its workers', async () => {
     const sealgate = await shared();
     const limits = await readFile(`/proc/${sealgate.pid}/limits`, 'utf8');
     expect(limits).toMatch(/^Max core file size\s+0\s+0\s/m);
@@ -180,6 +180,8 @@ describe('a running process', () => {
     await client(sealgate).send(
       new PutObjectCommand({ Bucket: 'pool', Key: 'k', Body: Buffer.alloc(200_000) }),
     );
+    const { mode } = await stat(join(sealgate.dataFolder, 'metadata.db'));
+    expect(mode & 0o077).toBe(0);
     const tasks = await readdir(`/proc/${sealgate.pid}/task`);
     const names = await Promise.all(
       tasks.map((task) => readFile(`/proc/${sealgate.pid}/task/${task}/comm`, 'utf8')),

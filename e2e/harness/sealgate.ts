@@ -267,7 +267,7 @@ async function follow(child: ChildProcess, log: LogTail, logFile: string): Promi
 }
 
 /** The value of one sample in the text of /metrics; 0 when absent. */
-export function metricValue(text: string, name: string, labels?: string): number {
+function metricValue(text: string, name: string, labels?: string): number {
   const head = labels === undefined ? name : `${name}{${labels}}`;
   const line = text.split('\n').find((candidate) => candidate.startsWith(`${head} `));
   return line === undefined ? 0 : Number(line.slice(head.length + 1));
