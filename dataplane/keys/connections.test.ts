@@ -1,9 +1,9 @@
 import { describe, expect, test } from 'vitest';
 import { KmsConnections } from './connections.ts';
+import { FakeClock, settle } from './fakeClock.testkit.ts';
+import { FakeKms } from './fakeKms.testkit.ts';
 import { KmsError } from './keys.ts';
-import { FakeClock, settle } from './testing/fakeClock.ts';
-import { FakeKms } from './testing/fakeKms.ts';
-import { testSettings } from './testing/settings.ts';
+import { testSettings } from './settings.testkit.ts';
 
 const NAME = 'sealgate-bucket-v1-0123456789abcdef';
 

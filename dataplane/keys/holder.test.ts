@@ -1,7 +1,7 @@
 import { Worker } from 'node:worker_threads';
 import { expect, test } from 'vitest';
 import { type KeyLogger, startKeyHolder } from './holder.ts';
-import { testSettings } from './testing/settings.ts';
+import { testSettings } from './settings.testkit.ts';
 import { connectKeyProvider } from './workerKeys.ts';
 
 const silent: KeyLogger = { debug: () => {}, info: () => {}, warn: () => {}, error: () => {} };

@@ -1,12 +1,12 @@
 import { MessageChannel, type MessagePort } from 'node:worker_threads';
 import { afterEach, describe, expect, test } from 'vitest';
+import { FakeClock } from './fakeClock.testkit.ts';
+import { FakeKms } from './fakeKms.testkit.ts';
 import { serveHolder } from './holderService.ts';
 import { type KeyRef, KmsError } from './keys.ts';
 import { STATE } from './kmip/tags.ts';
 import type { ControlMessage } from './messages.ts';
-import { FakeClock } from './testing/fakeClock.ts';
-import { FakeKms } from './testing/fakeKms.ts';
-import { testSettings } from './testing/settings.ts';
+import { testSettings } from './settings.testkit.ts';
 import { connectKeyProvider } from './workerKeys.ts';
 
 const ports: MessagePort[] = [];

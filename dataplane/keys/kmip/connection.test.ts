@@ -8,8 +8,8 @@ import path from 'node:path';
 import { createServer, type TLSSocket } from 'node:tls';
 import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest';
 import { systemClock } from '../clock.ts';
+import { TEST_CERTIFICATE } from '../settings.testkit.ts';
 import type { KmsEndpoint } from '../settings.ts';
-import { TEST_CERTIFICATE } from '../testing/settings.ts';
 import { type KmipConnection, tlsConnector } from './connection.ts';
 import { KmipError } from './errors.ts';
 

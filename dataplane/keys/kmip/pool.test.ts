@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { FakeClock, settle } from '../testing/fakeClock.ts';
+import { FakeClock, settle } from '../fakeClock.testkit.ts';
 import type { KmipConnection } from './connection.ts';
 import { KmipError } from './errors.ts';
 import { ConnectionPool } from './pool.ts';

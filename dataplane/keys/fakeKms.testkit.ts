@@ -3,9 +3,9 @@
  * real ones cannot be made to do (refuse, hang, answer nonsense). Its own encoder would prove nothing about ours, so
  * the real server in e2e/ has the last word on the wire format.
  */
-import type { Clock } from '../clock.ts';
-import type { Connect, KmipConnection } from '../kmip/connection.ts';
-import { KmipError } from '../kmip/errors.ts';
+import type { Clock } from './clock.ts';
+import type { Connect, KmipConnection } from './kmip/connection.ts';
+import { KmipError } from './kmip/errors.ts';
 import {
   byteString,
   enumeration,
@@ -16,9 +16,9 @@ import {
   textString,
   valueOf,
   values,
-} from '../kmip/fields.ts';
-import { OPERATION, type OperationName, STATE, TAG } from '../kmip/tags.ts';
-import { decodeTtlv, encodeTtlv, type Ttlv } from '../kmip/ttlv.ts';
+} from './kmip/fields.ts';
+import { OPERATION, type OperationName, STATE, TAG } from './kmip/tags.ts';
+import { decodeTtlv, encodeTtlv, type Ttlv } from './kmip/ttlv.ts';
 
 export interface FakeKey {
   name: string;

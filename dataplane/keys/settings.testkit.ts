@@ -1,5 +1,5 @@
 /** Settings of a KMS connection for unit tests. The certificate is public and its key was never kept. */
-import type { KmsConnectionSettings } from '../settings.ts';
+import type { KmsConnectionSettings } from './settings.ts';
 
 /** Self-signed, only ever parsed for its dates. */
 export const TEST_CERTIFICATE = `-----BEGIN CERTIFICATE-----

@@ -1,5 +1,5 @@
 /** A clock for tests: time passes only when told to. */
-import type { Clock } from '../clock.ts';
+import type { Clock } from './clock.ts';
 
 export class FakeClock implements Clock {
   #nowMs = 1_000_000;
