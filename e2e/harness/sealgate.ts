@@ -33,6 +33,8 @@ export interface SealgateOptions {
   /** Changes the configuration before it is written. */
   readonly configPatch?: (config: ConfigDocument) => void;
   readonly env?: Readonly<Record<string, string>>;
+  /** The launcher of another copy of the data plane. */
+  readonly launcher?: string;
   /** Put before the launcher, such as ['strace', '-f']; signals go to the data plane itself. */
   readonly wrapper?: readonly string[];
   /** Where standard output goes as well; default: `<folder>/sealgate.log`, appended. */
@@ -205,7 +207,13 @@ function parseLine(line: string): Record<string, unknown> | null {
 export async function startSealgate(options: SealgateOptions): Promise<Sealgate> {
   const written = await writeConfig(options);
   const logFile = options.logFile ?? join(options.folder, 'sealgate.log');
-  const [command, ...args] = [...(options.wrapper ?? []), LAUNCHER, 'serve', '--config', written.configFile];
+  const [command, ...args] = [
+    ...(options.wrapper ?? []),
+    options.launcher ?? LAUNCHER,
+    'serve',
+    '--config',
+    written.configFile,
+  ];
   const child = spawn(command, args, {
     env: { ...process.env, ...options.env },
     stdio: ['ignore', 'pipe', 'pipe'],
