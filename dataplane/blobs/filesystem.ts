@@ -45,6 +45,37 @@ export function prepareFilesystemBlobs(options: { readonly path: string; readonl
   }
 }
 
+/** What `inspect` and `verify` need of a store: it writes nothing and has no incarnation. */
+export function openFilesystemBlobsReadOnly(path: string): Pick<BlobStore, 'open' | 'incarnations' | 'list'> {
+  const root = resolve(path);
+  return {
+    open: async (location: BlobLocation): Promise<BlobReader> => openFile(fileOf(root, location)),
+    async incarnations(): Promise<readonly Id[]> {
+      try {
+        return (await readdir(root)).filter((name) => idPattern.test(name));
+      } catch (error) {
+        throw asBlobError(error, 'the blob folder cannot be read');
+      }
+    },
+    async *list(incarnation: Id): AsyncIterable<Id> {
+      try {
+        for await (const entry of await opendir(join(root, incarnation))) {
+          if (idPattern.test(entry.name)) yield entry.name;
+        }
+      } catch (error) {
+        if (errnoOf(error) !== 'ENOENT') throw asBlobError(error, 'a blob folder cannot be read');
+      }
+    },
+  };
+}
+
+function fileOf(root: string, { incarnation, blobId }: BlobLocation): string {
+  if (!idPattern.test(incarnation) || !idPattern.test(blobId)) {
+    throw new BlobError('NotFound', 'a blob location that no store gave out');
+  }
+  return join(root, incarnation, blobId);
+}
+
 /** The store of one worker. Its incarnation's folder has been prepared. */
 export function openFilesystemBlobs(options: FilesystemBlobsOptions): BlobStore {
   const root = resolve(options.path);
@@ -61,43 +92,22 @@ export function openFilesystemBlobs(options: FilesystemBlobsOptions): BlobStore 
     },
     now: () => performance.now(),
   });
-  const fileOf = ({ incarnation, blobId }: BlobLocation): string => {
-    if (!idPattern.test(incarnation) || !idPattern.test(blobId)) {
-      throw new BlobError('NotFound', 'a blob location that no store gave out');
-    }
-    return join(root, incarnation, blobId);
-  };
+  const files = openFilesystemBlobsReadOnly(root);
 
   return {
+    ...files,
     async create(): Promise<BlobWriter> {
       if (!space.mayGrow()) throw new BlobError('NoSpace', 'the disk is below its reserve of free space');
       const location = { incarnation: options.incarnation, blobId: newId() };
-      const path = fileOf(location);
+      const path = fileOf(root, location);
       const fd = await createFile(path);
       return new FileBlobWriter({ location, path, fd, directory, onFatal: options.onFatal });
     },
-    open: async (location: BlobLocation): Promise<BlobReader> => openFile(fileOf(location)),
     async delete(location: BlobLocation): Promise<void> {
       try {
-        await unlink(fileOf(location));
+        await unlink(fileOf(root, location));
       } catch (error) {
         if (errnoOf(error) !== 'ENOENT') throw asBlobError(error, 'a blob cannot be deleted');
-      }
-    },
-    async incarnations(): Promise<readonly Id[]> {
-      try {
-        return (await readdir(root)).filter((name) => idPattern.test(name));
-      } catch (error) {
-        throw asBlobError(error, 'the blob folder cannot be read');
-      }
-    },
-    async *list(incarnation: Id): AsyncIterable<Id> {
-      try {
-        for await (const entry of await opendir(join(root, incarnation))) {
-          if (idPattern.test(entry.name)) yield entry.name;
-        }
-      } catch (error) {
-        if (errnoOf(error) !== 'ENOENT') throw asBlobError(error, 'a blob folder cannot be read');
       }
     },
     async dropIncarnation(incarnation: Id): Promise<boolean> {

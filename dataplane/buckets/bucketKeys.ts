@@ -7,8 +7,8 @@ import type { BucketDocument, Id, Metadata } from '../metadata/metadata.ts';
 import { MetadataError } from '../metadata/metadata.ts';
 
 export interface BucketKeySources {
-  readonly metadata: Metadata;
-  readonly keys: KeyProvider;
+  readonly metadata: Pick<Metadata, 'keyVersion'>;
+  readonly keys: Pick<KeyProvider, 'bucketKey'>;
 }
 
 /** Version n of a bucket's key. MetadataError 'Integrity' when no usable row names it, else KmsError. */

@@ -4,6 +4,7 @@
  * docs/format.md, "Blob" and "Parts". Sizes, chunk counts and part lists come from the authenticated record, never
  * from the store. Memory: two batches of about 1 MiB for each body being read.
  */
+import type { KeyObject } from 'node:crypto';
 import type { BlobReader, BlobStore } from '../blobs/blobs.ts';
 import { BlobError } from '../blobs/blobs.ts';
 import { BlobOpener, openWholeBlob } from '../crypto/blob.ts';
@@ -24,8 +25,15 @@ export interface ByteSink {
 }
 
 export interface BodySources {
-  readonly blobs: BlobStore;
-  readonly metadata: Metadata;
+  readonly blobs: Pick<BlobStore, 'open'>;
+  readonly metadata: Pick<Metadata, 'blobCrcs' | 'findPage' | 'partPages'>;
+}
+
+/** What the blobs of an encrypted body are sealed with. */
+export interface BodyCipher {
+  readonly dataKey: KeyObject;
+  readonly suite: number;
+  readonly chunkLog2: number;
 }
 
 /**
@@ -40,21 +48,16 @@ export async function sendBody(
   sink: ByteSink,
 ): Promise<boolean> {
   const { version, keys } = opened;
-  const { body } = version;
+  const { body, descriptor } = version;
+  const cipher = keys === null || descriptor === null ? null : { ...descriptor, dataKey: keys.dataKey };
   if (body.kind === 'inline') {
-    const whole = inlineBytes(opened, body.stored, body.salt);
+    const whole = inlineBytes(cipher, version.size, body.stored, body.salt);
     return first > last ? true : await sink.write([whole.subarray(first, last + 1)]);
   }
   if (body.kind === 'blob') {
     const { location, storedBytes, salt } = body;
-    return await sendBlob(
-      sources,
-      opened,
-      { location, salt, size: version.size, storedBytes },
-      first,
-      last,
-      sink,
-    );
+    const blob = { location, salt, size: version.size, storedBytes };
+    return await sendBlob(sources, cipher, blob, first, last, sink);
   }
   for await (const { part, from, to } of partsInRange(
     sources.metadata,
@@ -64,27 +67,28 @@ export async function sendBody(
     last,
   )) {
     const blob = { location: part.location, salt: part.salt, size: part.size, storedBytes: null };
-    if (!(await sendBlob(sources, opened, blob, from, to, sink))) return false;
+    if (!(await sendBlob(sources, cipher, blob, from, to, sink))) return false;
   }
   return true;
 }
 
-function inlineBytes(opened: OpenedVersion, stored: Uint8Array, salt: Uint8Array | null): Uint8Array {
-  const { version, keys } = opened;
-  if (keys === null || version.descriptor === null) {
-    if (stored.length !== version.size)
-      throw new FormatError('Integrity', 'inline body has the wrong length');
+function inlineBytes(
+  cipher: BodyCipher | null,
+  size: number,
+  stored: Uint8Array,
+  salt: Uint8Array | null,
+): Uint8Array {
+  if (cipher === null) {
+    if (stored.length !== size) throw new FormatError('Integrity', 'inline body has the wrong length');
     return stored;
   }
-  const { suite, chunkLog2 } = version.descriptor;
-  return openWholeBlob(
-    keys.dataKey,
-    { suite, chunkLog2, salt: salt ?? new Uint8Array(0), plaintextSize: version.size },
-    stored,
-  );
+  const { dataKey, suite, chunkLog2 } = cipher;
+  const facts = { suite, chunkLog2, salt: salt ?? new Uint8Array(0), plaintextSize: size };
+  return openWholeBlob(dataKey, facts, stored);
 }
 
-interface BlobOfBody {
+/** One blob of a body. */
+export interface BlobOfBody {
   readonly location: BlobLocation;
   readonly salt: Uint8Array | null;
   /** Plaintext bytes. */
@@ -104,21 +108,19 @@ interface ChunkOpener {
   open(index: number, stored: Uint8Array): Uint8Array;
 }
 
-async function sendBlob(
-  sources: BodySources,
-  opened: OpenedVersion,
+/** sendBody() for one blob: first..last are offsets inside of it. `cipher` is null for plain blobs. */
+export async function sendBlob(
+  sources: Pick<BodySources, 'blobs'> & { readonly metadata: Pick<Metadata, 'blobCrcs'> },
+  cipher: BodyCipher | null,
   blob: BlobOfBody,
   first: number,
   last: number,
   sink: ByteSink,
 ): Promise<boolean> {
-  const opener = await openerOf(sources, opened, blob, first, last);
+  const opener = await openerOf(sources.metadata, cipher, blob, first, last);
   const reader = await openStored(sources.blobs, blob.location);
   try {
-    const expected =
-      opened.version.descriptor === null || opened.keys === null
-        ? blob.size
-        : storedSize(blob.size, opened.version.descriptor.chunkLog2);
+    const expected = cipher === null ? blob.size : storedSize(blob.size, cipher.chunkLog2);
     if (reader.storedBytes !== expected || (blob.storedBytes !== null && blob.storedBytes !== expected)) {
       throw new FormatError('Integrity', `blob ${blob.location.blobId} has the wrong length`);
     }
@@ -128,7 +130,7 @@ async function sendBlob(
   }
 }
 
-async function openStored(blobs: BlobStore, location: BlobLocation): Promise<BlobReader> {
+async function openStored(blobs: Pick<BlobStore, 'open'>, location: BlobLocation): Promise<BlobReader> {
   try {
     return await blobs.open(location);
   } catch (cause) {
@@ -140,25 +142,24 @@ async function openStored(blobs: BlobStore, location: BlobLocation): Promise<Blo
 }
 
 async function openerOf(
-  sources: BodySources,
-  opened: OpenedVersion,
+  metadata: Pick<Metadata, 'blobCrcs'>,
+  cipher: BodyCipher | null,
   blob: BlobOfBody,
   first: number,
   last: number,
 ): Promise<ChunkOpener> {
-  const { descriptor } = opened.version;
-  if (descriptor === null || opened.keys === null) {
+  if (cipher === null) {
     const firstBlock = Math.floor(first / CRC_BLOCK_BYTES);
     const lastBlock = Math.floor(Math.max(first, last) / CRC_BLOCK_BYTES);
     const crcs =
       blob.size === 0
         ? new Uint8Array(0)
-        : await sources.metadata.blobCrcs(blob.location.blobId, firstBlock, lastBlock);
+        : await metadata.blobCrcs(blob.location.blobId, firstBlock, lastBlock);
     return new PlainBlocks(blob.location.blobId, firstBlock, crcs);
   }
-  const { suite, chunkLog2 } = descriptor;
+  const { dataKey, suite, chunkLog2 } = cipher;
   const salt = blob.salt ?? new Uint8Array(0);
-  const sealed = new BlobOpener(opened.keys.dataKey, { suite, chunkLog2, salt, plaintextSize: blob.size });
+  const sealed = new BlobOpener(dataKey, { suite, chunkLog2, salt, plaintextSize: blob.size });
   return {
     headerBytes: HEADER_BYTES,
     chunkBytes: 2 ** chunkLog2,

@@ -18,7 +18,7 @@ export interface PartRange {
  * the pages it needs. FormatError 'Integrity' when a page is missing, does not verify or leaves a gap.
  */
 export async function* partsInRange(
-  metadata: Metadata,
+  metadata: Pick<Metadata, 'findPage' | 'partPages'>,
   version: ObjectVersion,
   dataKey: KeyObject | null,
   first: number,
@@ -44,7 +44,7 @@ export async function* partsInRange(
 
 /** The page of a body that holds this part number, and the part; null when the object has no such part. */
 export async function partByNumber(
-  metadata: Metadata,
+  metadata: Pick<Metadata, 'findPage' | 'partPages'>,
   version: ObjectVersion,
   dataKey: KeyObject | null,
   partNumber: number,
@@ -55,8 +55,9 @@ export async function partByNumber(
   return parts.find((part) => part.partNumber === partNumber) ?? null;
 }
 
-async function verifiedPage(
-  metadata: Metadata,
+/** One page of a multipart body. FormatError 'Integrity' when it is missing, incomplete or does not verify. */
+export async function verifiedPage(
+  metadata: Pick<Metadata, 'partPages'>,
   version: ObjectVersion,
   dataKey: KeyObject | null,
   page: number,
