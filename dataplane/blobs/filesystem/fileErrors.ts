@@ -14,7 +14,5 @@ export function isNoSpace(error: unknown): boolean {
 export function asBlobError(error: unknown, message: string): BlobError {
   if (error instanceof BlobError) return error;
   if (isNoSpace(error)) return new BlobError('NoSpace', 'the blob disk is full', { cause: error });
-  if (errnoOf(error) === 'ENOENT')
-    return new BlobError('NotFound', 'there is no such blob', { cause: error });
   return new BlobError('Unavailable', message, { cause: error });
 }

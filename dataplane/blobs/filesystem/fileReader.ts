@@ -1,14 +1,16 @@
 /** An open blob file. Unlinking it leaves the open file readable (unlink(2)). */
 import { close, fstat, open, read } from 'node:fs';
 import { BlobError, type BlobReader } from '../blobs.ts';
-import { asBlobError } from './fileErrors.ts';
+import { asBlobError, errnoOf } from './fileErrors.ts';
 
 /** BlobError 'NotFound' when there is no such file. */
 export function openFile(path: string): Promise<BlobReader> {
   return new Promise((resolve, reject) => {
     open(path, 'r', (openError, fd) => {
       if (openError !== null) {
-        reject(asBlobError(openError, 'a blob cannot be opened'));
+        const missing = errnoOf(openError) === 'ENOENT';
+        const notFound = new BlobError('NotFound', 'there is no such blob', { cause: openError });
+        reject(missing ? notFound : asBlobError(openError, 'a blob cannot be opened'));
         return;
       }
       fstat(fd, (statError, stats) => {
