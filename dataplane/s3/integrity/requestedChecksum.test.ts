@@ -2,7 +2,12 @@ import { describe, expect, it } from 'vitest';
 import { S3Error } from '../errors.ts';
 import { HeaderBag } from '../request.ts';
 import { requestedContentMd5 } from './contentMd5.ts';
-import { parseChecksumAlgorithm, requestedChecksum, trailerChecksum } from './requestedChecksum.ts';
+import {
+  announcedTrailers,
+  parseChecksumAlgorithm,
+  requestedChecksum,
+  trailerChecksum,
+} from './requestedChecksum.ts';
 
 type Headers = readonly (readonly [string, string])[];
 
@@ -56,6 +61,15 @@ describe('the requested checksum', () => {
       expect(requestedChecksum(bag(sdk))).toEqual(expected);
     },
   );
+
+  it('is not sought in the trailers that the header rules judge', () => {
+    const announced =
+      'X-Amz-Server-Side-Encryption, x-amz-checksum-crc32,x-amz-server-side-encryption-customer-key';
+    const headers = bag([['x-amz-trailer', announced]]);
+    expect(announcedTrailers(headers)).toEqual(['x-amz-checksum-crc32']);
+    expect(requestedChecksum(headers)).toEqual({ algorithm: 'CRC32', expected: null, inTrailer: true });
+    expect(requestedChecksum(bag([['x-amz-trailer', 'x-amz-server-side-encryption']]))).toBeNull();
+  });
 
   it('is none without such a header', () => {
     const others: Headers = [

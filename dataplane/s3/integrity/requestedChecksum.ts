@@ -1,3 +1,4 @@
+import { isEncryptionHeader } from '../../headers/rules.ts';
 import type { ChecksumAlgorithm } from '../../metadata/metadata.ts';
 import { S3Error } from '../errors.ts';
 import type { HeaderBag } from '../request.ts';
@@ -44,13 +45,16 @@ export function parseChecksumAlgorithm(name: string): ChecksumAlgorithm {
   );
 }
 
-/** Lower-case names that x-amz-trailer announces. */
+/**
+ * Lower-case names of the trailers that x-amz-trailer announces and that must come. Those of encryption are left to
+ * the header rules, which take one that never comes for an empty one.
+ */
 export function announcedTrailers(headers: HeaderBag): string[] {
   return headers
     .all('x-amz-trailer')
     .flatMap((value) => value.split(','))
     .map((name) => name.trim().toLowerCase())
-    .filter((name) => name !== '');
+    .filter((name) => name !== '' && !isEncryptionHeader(name));
 }
 
 /**
