@@ -15,6 +15,8 @@ export default defineConfig({
       '.tools/**/*.test.ts',
     ],
     environment: 'node',
+    // No module has state of its own, so files share their processes: it halves the time.
+    isolate: false,
     testTimeout: 20_000,
     coverage: {
       provider: 'v8',
