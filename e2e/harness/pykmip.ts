@@ -18,6 +18,12 @@ const PYKMIP_SERVER = '/usr/bin/pykmip-server';
 const READY_LINE = 'Starting connection service';
 const START_LIMIT_MS = 30_000;
 
+/**
+ * Runs a command in this process group and kills the group when the pipe at standard input closes: a server must not
+ * outlive the test run that started it, however that ended.
+ */
+const END_WITH_STARTER = 'exec 3<&0; { cat; kill -KILL 0; } <&3 >/dev/null 3<&- & exec "$@" </dev/null 3<&-';
+
 /** KMIP State, as PyKMIP stores it. */
 export const KEY_STATES = { preActive: 1, active: 2, deactivated: 3, compromised: 4 } as const;
 
@@ -86,16 +92,15 @@ export async function startPykmip(options: PykmipOptions): Promise<Pykmip> {
   // A new log for every start, also in a folder that an earlier run used: the ready line must be this start's own.
   let starts = logFiles(folder).length;
 
-  const stopAtExit = () => {
-    if (server !== null) signalGroup(server, 'SIGKILL');
-  };
-  process.on('exit', stopAtExit);
-
   const kill = async (): Promise<void> => {
     const running = server;
     server = null;
-    if (running === null || running.exitCode !== null || running.signalCode !== null) return;
-    const gone = new Promise<void>((resolve) => running.once('exit', () => resolve()));
+    if (running === null) return;
+    const gone = new Promise<void>((resolve) => {
+      if (running.exitCode !== null || running.signalCode !== null) resolve();
+      else running.once('exit', () => resolve());
+    });
+    // The whole group, also when its leader has ended by itself: the processes that it forked would stay.
     signalGroup(running, 'SIGKILL');
     await gone;
   };
@@ -181,10 +186,11 @@ function logFiles(folder: string): string[] {
 async function launch(folder: string, configuration: string, logName: string): Promise<ChildProcess> {
   const logFile = path.join(folder, logName);
   const output = openSync(path.join(folder, 'output.log'), 'a');
-  const server = spawn(PYTHON, ['-W', 'ignore', PYKMIP_SERVER, '-f', configuration, '-l', logFile], {
+  const command = [PYTHON, '-W', 'ignore', PYKMIP_SERVER, '-f', configuration, '-l', logFile];
+  const server = spawn('/bin/sh', ['-c', END_WITH_STARTER, 'pykmip', ...command], {
     cwd: folder,
     detached: true,
-    stdio: ['ignore', output, output],
+    stdio: ['pipe', output, output],
   });
   closeSync(output);
   const log = () => (existsSync(logFile) ? readFileSync(logFile, 'utf8') : '');
