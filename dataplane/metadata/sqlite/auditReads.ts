@@ -93,9 +93,7 @@ export class AuditReads {
       `SELECT key, seq, version_id, size, last_modified_ms, etag, etag_parts, n, wrap_salt FROM object_current
        WHERE bucket_uid = ? AND key = ?`,
     );
-    this.#newest = db.prepare(
-      'SELECT max(seq) AS seq FROM object_version WHERE bucket_uid = ? AND key = ?',
-    );
+    this.#newest = db.prepare('SELECT max(seq) AS seq FROM object_version WHERE bucket_uid = ? AND key = ?');
     this.#stray = db.prepare(
       `SELECT key FROM object_current AS current WHERE bucket_uid = ? AND key > ? AND NOT EXISTS (
          SELECT 1 FROM object_version AS version WHERE version.bucket_uid = current.bucket_uid

@@ -23,7 +23,6 @@ export class BucketReads {
   readonly #byName: StatementSync;
   readonly #byUid: StatementSync;
   readonly #ofOwner: StatementSync;
-  readonly #all: StatementSync;
   readonly #keyVersion: StatementSync;
   readonly #usage: StatementSync;
 
@@ -36,7 +35,6 @@ export class BucketReads {
       `SELECT ${columns} FROM bucket WHERE owner_id = ? AND name > ? AND name >= ? AND name < ? || char(0x10ffff)
        ORDER BY name LIMIT ?`,
     );
-    this.#all = db.prepare(`SELECT ${columns} FROM bucket WHERE name > ? ORDER BY name LIMIT ?`);
     this.#keyVersion = db.prepare(
       'SELECT document, control_mac FROM key_version WHERE bucket_uid = ? AND n = ?',
     );
@@ -59,10 +57,6 @@ export class BucketReads {
       throw new MetadataError('Integrity', 'a bucket row stands under another owner');
     }
     return buckets;
-  }
-
-  all(after: string, limit: number): BucketDocument[] {
-    return this.#all.all(after, limit).map((row) => this.#bucket(row));
   }
 
   keyVersion(bucketUid: Id, n: number): KeyVersionDocument | null {

@@ -6,10 +6,10 @@ import type { BucketDocument } from '../metadata.ts';
 import { openWriterConnection } from './connection.ts';
 import { ControlRows } from './controlRows.ts';
 import {
-  blobBody,
   bucketNamed,
   filled,
   inlineBody,
+  keyVersionOf,
   temporaryFolder,
   testControlKey,
   versionIn,
@@ -109,16 +109,12 @@ describe('a group', () => {
   });
 
   test('undoes everything that a failing member did', () => {
-    const body = blobBody('0'.repeat(32));
-    const first: WriteCommand = { name: 'commitVersion', args: [versionIn(bucket, 'x'), body, undefined, 1] };
-    // The body row goes in before the blob row collides.
-    const second: WriteCommand = {
-      name: 'commitVersion',
-      args: [versionIn(bucket, 'y'), body, undefined, 1],
-    };
-    expect(runGroup(groupOver(), [first, second])).toEqual(['ok', 'Unavailable']);
-    expect(db.prepare('SELECT count(*) AS n FROM body').get()).toEqual({ n: 1 });
-    expect(db.prepare('SELECT objects FROM bucket_usage').get()).toEqual({ objects: 1 });
+    const keyVersion = keyVersionOf(bucket.bucketUid);
+    const taken: WriteCommand = { name: 'putKeyVersion', args: [keyVersion] };
+    // The bucket's row goes in before its key version collides.
+    const failing: WriteCommand = { name: 'createBucket', args: [bucketNamed('half'), keyVersion] };
+    expect(runGroup(groupOver(), [taken, failing, put('a')])).toEqual(['ok', 'Conflict', 'ok']);
+    expect(db.prepare(`SELECT name FROM bucket`).all()).toEqual([{ name: 'group' }]);
   });
 
   test('sees what the members before it did', () => {

@@ -1,9 +1,22 @@
+import type { SQLInputValue } from 'node:sqlite';
 import * as fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { ListObjectsQuery } from '../metadata.ts';
-import { bucketNamed, type Engine, inlineBody, openEngine, uploadIn, versionIn } from './engine.testkit.ts';
+import { BucketReads } from './bucketReads.ts';
+import { openReaderConnection } from './connection.ts';
+import { ControlRows } from './controlRows.ts';
+import {
+  bucketNamed,
+  type Engine,
+  inlineBody,
+  openEngine,
+  testControlKey,
+  uploadIn,
+  versionIn,
+} from './engine.testkit.ts';
 import { type Source, walkGroups } from './groupedListing.ts';
 import { afterKey, afterPrefix, commonPrefix } from './keyRanges.ts';
+import { ObjectReads } from './objectReads.ts';
 
 let engine: Engine;
 
@@ -119,6 +132,46 @@ describe('listing objects', () => {
         wrapSalt: null,
       },
     ]);
+  });
+
+  test('shows one snapshot, whatever is committed between its steps', async () => {
+    const bucket = await bucketWith(
+      ['a/1', 'b', 'c', 'd/1', 'e', 'f', 'g', 'h'].map((name) => Buffer.from(name)),
+    );
+    const db = openReaderConnection(engine.path);
+    const prepare = db.prepare.bind(db);
+    let steps = 0;
+    // After every step of the walk a row behind it goes away.
+    db.prepare = (sql) => {
+      const statement = prepare(sql);
+      const all = statement.all.bind(statement);
+      return Object.assign(statement, {
+        all: (...values: SQLInputValue[]) => {
+          const rows = all(...values);
+          steps += 1;
+          engine.edit(
+            'DELETE FROM object_current WHERE bucket_uid = ? AND CAST(key AS TEXT) > ?',
+            bucket.bucketUid,
+            'd',
+          );
+          return rows;
+        },
+      });
+    };
+    const objects = new ObjectReads(db, new BucketReads(db, new ControlRows(testControlKey)));
+    const nothing = new Uint8Array(0);
+    const query = {
+      bucketUid: bucket.bucketUid,
+      prefix: nothing,
+      delimiter: Buffer.from('/'),
+      after: nothing,
+      limit: 9,
+    };
+    const page = objects.list(query);
+    expect(steps).toBeGreaterThan(1);
+    expect([...page.objects.map((object) => object.key), ...page.commonPrefixes]).toHaveLength(8);
+    expect(objects.list(query).objects).toHaveLength(2);
+    db.close();
   });
 
   test('leaves the bytes of the caller as they are', async () => {

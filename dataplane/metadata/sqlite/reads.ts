@@ -1,13 +1,22 @@
 /** The read operations over one read-only connection: what workers and read-only commands have in common. */
 import type { KeyObject } from 'node:crypto';
-import type { BucketDocument, Id, Metadata, ObjectVersion } from '../metadata.ts';
+import type { Id, Metadata, ObjectVersion } from '../metadata.ts';
+import {
+  AuditReads,
+  type BucketEntry,
+  type KeyVersionEntry,
+  type ListedEntry,
+  type StoredBlob,
+  type UploadEntry,
+  type UsageEntry,
+} from './auditReads.ts';
 import { type BlobUse, BlobUses } from './blobUses.ts';
 import { BodyReads } from './bodyReads.ts';
 import { BucketReads } from './bucketReads.ts';
 import { asMetadataError, openReaderConnection } from './connection.ts';
 import { ControlRows } from './controlRows.ts';
 import { GarbageReads } from './garbageReads.ts';
-import { ObjectReads, type VersionEntry } from './objectReads.ts';
+import { ObjectReads, snapshot, type VersionEntry } from './objectReads.ts';
 import { Pins } from './pins.ts';
 import { UploadReads } from './uploadReads.ts';
 
@@ -40,12 +49,35 @@ export interface VersionsQuery {
   readonly limit: number;
 }
 
-/** What only read-only commands ask. */
+/** A version beside what listings say of its key, read at one instant. */
+export interface AuditedVersion extends VersionEntry {
+  readonly listed: ListedEntry | null;
+  /** The highest seq of the key. */
+  readonly newestSeq: number | null;
+}
+
+/** What only read-only commands ask; see AuditReads. */
 export interface Inventory {
-  /** Buckets of every owner by name. */
-  readonly buckets: (after: string, limit: number) => Promise<readonly BucketDocument[]>;
+  readonly buckets: (after: string, limit: number) => Promise<readonly BucketEntry[]>;
+  readonly bucketEntry: (name: string) => Promise<BucketEntry | null>;
+  readonly bucketlessUids: () => Promise<readonly Id[]>;
+  readonly keyVersions: (bucketUid: Id) => Promise<readonly KeyVersionEntry[]>;
   /** All versions of a bucket by key and seq, not pinned. */
-  readonly versions: (query: VersionsQuery) => Promise<readonly VersionEntry[]>;
+  readonly versions: (query: VersionsQuery) => Promise<readonly AuditedVersion[]>;
+  readonly strayKeys: (bucketUid: Id, after: Uint8Array, limit: number) => Promise<readonly Uint8Array[]>;
+  readonly usageEntry: (bucketUid: Id) => Promise<UsageEntry>;
+  readonly uploads: (
+    bucketUid: Id,
+    after: Pick<UploadEntry, 'key' | 'uploadId'> | null,
+    limit: number,
+  ) => Promise<readonly UploadEntry[]>;
+  readonly partsWithoutBlob: (
+    uploadId: Id,
+    afterPartNumber: number,
+    limit: number,
+  ) => Promise<readonly number[]>;
+  readonly storedBlob: (blobId: Id) => Promise<StoredBlob | null>;
+  readonly blobIdOfSalt: (salt: Uint8Array) => Promise<Id | null>;
   /** What names a blob; null when nothing does. Reads every row: for a person who waits. */
   readonly blobUse: (blobId: Id) => Promise<BlobUse | null>;
 }
@@ -93,10 +125,27 @@ export function openReads(path: string, controlKey: KeyObject): Reads {
     openBodies: () => pins.pinned(),
   };
   const uses = new BlobUses(db);
+  const audit = new AuditReads(db, control);
   const inventory: Inventory = {
-    buckets: (after, limit) => answer(() => buckets.all(after, limit)),
+    buckets: (after, limit) => answer(() => audit.buckets(after, limit)),
+    bucketEntry: (name) => answer(() => audit.bucket(name)),
+    bucketlessUids: () => answer(() => audit.bucketlessUids()),
+    keyVersions: (bucketUid) => answer(() => audit.keyVersions(bucketUid)),
     versions: ({ bucketUid, after, limit }) =>
-      answer(() => objects.versions(bucketUid, after?.key ?? new Uint8Array(0), after?.seq ?? -1, limit)),
+      answer(() =>
+        snapshot(db, () =>
+          objects
+            .versions(bucketUid, after?.key ?? new Uint8Array(0), after?.seq ?? -1, limit)
+            .map((entry) => ({ ...entry, ...audit.listed(bucketUid, entry.key) })),
+        ),
+      ),
+    strayKeys: (bucketUid, after, limit) => answer(() => audit.strayKeys(bucketUid, after, limit)),
+    usageEntry: (bucketUid) => answer(() => audit.usage(bucketUid)),
+    uploads: (bucketUid, after, limit) => answer(() => audit.uploads(bucketUid, after, limit)),
+    partsWithoutBlob: (uploadId, afterPartNumber, limit) =>
+      answer(() => audit.partsWithoutBlob(uploadId, afterPartNumber, limit)),
+    storedBlob: (blobId) => answer(() => audit.blob(blobId)),
+    blobIdOfSalt: (salt) => answer(() => audit.blobIdOfSalt(salt)),
     blobUse: (blobId) => answer(() => uses.find(blobId)),
   };
   return { reads, inventory, close: () => db.close() };
