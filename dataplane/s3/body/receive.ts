@@ -168,6 +168,8 @@ function pump(
     exchange.failBody = fail;
     exchange.waitingForClient = true;
     req.on('data', onData).on('end', onEnd).on('error', onError).on('close', onClose);
+    // The client went away before anybody listened: none of these events will come.
+    if (req.destroyed) onClose();
   });
 }
 

@@ -5,9 +5,9 @@
  * that is not the file. It must not know what the fields mean. Built on Dicer alone: a parser that skips parts it
  * does not understand could skip an encryption field.
  */
+import type { Readable } from 'node:stream';
 import { Dicer } from '@fastify/busboy';
 import { S3Error } from '../errors.ts';
-import type { Exchange } from '../exchange.ts';
 import { type PartHead, partHead } from './partHead.ts';
 
 /** All names and values together, as S3. */
@@ -29,13 +29,23 @@ export interface FormFile {
   readonly pieces: AsyncIterable<Buffer>;
 }
 
+/** The request that brings a form: an Exchange, as far as it is needed. */
+export interface FormSource {
+  readonly req: Readable;
+  bytesIn: number;
+  waitingForClient: boolean;
+  failBody: ((error: S3Error) => void) | null;
+  acceptBody(): void;
+}
+
 export class FormReader {
-  readonly #exchange: Exchange;
+  readonly #exchange: FormSource;
   readonly #dicer: Dicer;
   readonly #failed = Promise.withResolvers<never>();
   readonly #file = Promise.withResolvers<FormFile | null>();
   readonly #finished = Promise.withResolvers<void>();
-  #fields: Promise<FormField>[] = [];
+  readonly #before: Promise<FormField>[] = [];
+  readonly #behind: Promise<FormField>[] = [];
   #fieldBytes = 0;
   #overheadBytes = 0;
   #filePart: Dicer.PartStream | null = null;
@@ -48,7 +58,7 @@ export class FormReader {
   readonly #onClose = (): void => this.#fail(new S3Error('IncompleteBody'));
 
   /** Starts reading; 100 Continue goes out. */
-  constructor(exchange: Exchange, boundary: string) {
+  constructor(exchange: FormSource, boundary: string) {
     this.#exchange = exchange;
     this.#failed.promise.catch(() => undefined);
     this.#dicer = new Dicer({ boundary, maxHeaderPairs: MAX_PART_HEADERS });
@@ -60,20 +70,21 @@ export class FormReader {
     exchange.waitingForClient = true;
     const { req } = exchange;
     req.on('data', this.#onData).on('end', this.#onEnd).on('error', this.#onError).on('close', this.#onClose);
+    // The client went away before anybody listened: none of these events will come.
+    if (req.destroyed) this.#onClose();
   }
 
   /** The fields before the file, and the file; null when the form has none. */
   async start(): Promise<{ readonly fields: readonly FormField[]; readonly file: FormFile | null }> {
-    const file = await Promise.race([this.#file.promise, this.#failed.promise]);
-    const fields = await Promise.race([Promise.all(this.#fields), this.#failed.promise]);
-    this.#fields = [];
+    const file = await Promise.race([this.#failed.promise, this.#file.promise]);
+    const fields = await Promise.race([this.#failed.promise, Promise.all(this.#before)]);
     return { fields, file };
   }
 
   /** Reads to the end of the form, once the file was read: the fields behind it. */
   async rest(): Promise<readonly FormField[]> {
-    await Promise.race([this.#finished.promise, this.#failed.promise]);
-    return await Promise.race([Promise.all(this.#fields), this.#failed.promise]);
+    await Promise.race([this.#failed.promise, this.#finished.promise]);
+    return await Promise.race([this.#failed.promise, Promise.all(this.#behind)]);
   }
 
   /** Takes the hands off the request, whatever was read of it. */
@@ -112,7 +123,10 @@ export class FormReader {
   }
 
   #finish(): void {
-    if (this.#headMissing) this.#fail(new S3Error('MalformedPOSTRequest'));
+    if (this.#headMissing) {
+      this.#fail(new S3Error('MalformedPOSTRequest'));
+      return;
+    }
     this.#file.resolve(null);
     this.#finished.resolve();
   }
@@ -143,7 +157,8 @@ export class FormReader {
     this.#inFile = false;
     if (head.name !== 'file') {
       this.#count(head.name.length);
-      this.#fields.push(this.#fieldOf(part, head.name));
+      const fields = this.#filePart === null ? this.#before : this.#behind;
+      fields.push(this.#fieldOf(part, head.name));
       return;
     }
     if (this.#filePart !== null) {
