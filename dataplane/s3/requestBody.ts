@@ -45,6 +45,6 @@ function decodedLength(headers: HeaderBag): number | null {
 }
 
 function lengthOf(text: string | undefined): number | null {
-  if (text === undefined || !/^\d{1,15}$/.test(text.trim())) return null;
+  if (text === undefined || !/^\d+$/.test(text.trim())) return null;
   return Number(text);
 }
