@@ -7,6 +7,7 @@ import type { Operation, S3Context } from './context.ts';
 import { S3Error } from './errors.ts';
 import type { Exchange } from './exchange.ts';
 import { isIntegrityFailure, toS3Error } from './faults.ts';
+import { requireSoundFraming } from './framing.ts';
 import { OPERATIONS } from './operations/operations.ts';
 import { postObject } from './operations/postObject.ts';
 import type { Target } from './request.ts';
@@ -44,6 +45,7 @@ export async function dispatch(
   services.metrics.requestStarted();
   try {
     const headers = new HeaderBag(req.rawHeaders);
+    refuseUnsoundFraming(exchange, headers);
     const host = headers.get('host') ?? '';
     const target = parseTarget(req.method ?? '', req.url ?? '', host, services.settings.domains);
     seen.target = target;
@@ -102,6 +104,16 @@ export async function dispatch(
       },
       'request',
     );
+  }
+}
+
+/** What two servers could read differently ends the connection, so that nothing behind it is taken for a request. */
+function refuseUnsoundFraming(exchange: Exchange, headers: HeaderBag): void {
+  try {
+    requireSoundFraming(headers, exchange.req);
+  } catch (error) {
+    exchange.endConnection();
+    throw error;
   }
 }
 

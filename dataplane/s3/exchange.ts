@@ -11,8 +11,12 @@ import { errorXml } from './xml/errorDocument.ts';
 import { XML_DECLARATION } from './xml/writer.ts';
 
 /** A refused body is read this far, for this long, so that the client sees the refusal; then the socket goes. */
-const DISCARD_LIMIT_BYTES = 16 * 1024 * 1024;
-const DISCARD_LIMIT_MS = 2_000;
+export const DISCARD_LIMITS: DiscardLimits = { bytes: 16 * 1024 * 1024, ms: 2_000 };
+
+export interface DiscardLimits {
+  readonly bytes: number;
+  readonly ms: number;
+}
 
 /** Headers of an XML answer. */
 export const XML_CONTENT = { 'content-type': 'application/xml' } as const;
@@ -48,8 +52,9 @@ export class Exchange {
   /** Ends the reception of the body with an error; set while a body is being received. */
   failBody: ((error: S3Error) => void) | null = null;
   readonly #continueExpected: boolean;
-  readonly #closing: () => boolean;
+  #closing: () => boolean;
   readonly #slowAnswer: SlowAnswerTimes;
+  readonly #discardLimits: DiscardLimits;
   #continued = false;
   /** The head of a 200 went out ahead of its document, which begins with the XML declaration. */
   #documentPending = false;
@@ -64,6 +69,7 @@ export class Exchange {
       /** Whether the connection should end after this answer. */
       readonly closing: () => boolean;
       readonly slowAnswer: SlowAnswerTimes;
+      readonly discardLimits: DiscardLimits;
     },
   ) {
     this.req = req;
@@ -73,11 +79,17 @@ export class Exchange {
     this.#continueExpected = options.continueExpected;
     this.#closing = options.closing;
     this.#slowAnswer = options.slowAnswer;
+    this.#discardLimits = options.discardLimits;
     const gone = new AbortController();
     this.signal = gone.signal;
     res.once('close', () => {
       if (!res.writableFinished) gone.abort();
     });
+  }
+
+  /** From now on: the answer is the last one on this connection. */
+  endConnection(): void {
+    this.#closing = () => true;
   }
 
   /** Sends 100 Continue when the client waits for it: everything that can be checked before the body was. */
@@ -153,21 +165,19 @@ export class Exchange {
 
   async #finish(status: number, headers: ResponseHeaders, document: Buffer): Promise<void> {
     const { req, res } = this;
+    if (this.signal.aborted) return;
     const unread = this.#bodyUnread();
     const body = this.#documentPending ? document.subarray(XML_DECLARATION.length) : document;
     if (!this.#documentPending) this.#head(status, headers, unread);
     this.#documentPending = false;
     this.bytesOut += body.length;
     if (!unread) {
-      await new Promise<void>((resolve) => {
-        res.once('close', resolve);
-        res.end(body, resolve);
-      });
+      await this.#end(body);
       return;
     }
     if (body.length > 0) res.write(body);
     else res.flushHeaders();
-    await discard(req);
+    await discard(req, this.#discardLimits);
     res.end();
     if (!req.complete) req.socket.destroySoon();
   }
@@ -186,15 +196,22 @@ export class Exchange {
     const unread = this.#bodyUnread();
     const sink = { write: (chunks: readonly Uint8Array[]) => this.#write(status, headers, unread, chunks) };
     const complete = await stream(sink);
-    if (!complete) {
+    if (!complete || this.signal.aborted) {
       this.destroy();
       return;
     }
     if (!this.res.headersSent) this.#head(status, headers, unread);
+    await this.#end(Buffer.alloc(0));
+  }
+
+  /** The last bytes: resolves when the client's side of the network has them, or it is gone. */
+  async #end(body: Buffer): Promise<void> {
+    this.waitingForClient = true;
     await new Promise<void>((resolve) => {
       this.res.once('close', resolve);
-      this.res.end(resolve);
+      this.res.end(body, resolve);
     });
+    this.waitingForClient = false;
   }
 
   #write(
@@ -228,7 +245,7 @@ export class Exchange {
 }
 
 /** Reads and forgets what the client still sends, within the limits. */
-async function discard(req: IncomingMessage): Promise<void> {
+async function discard(req: IncomingMessage, limits: DiscardLimits): Promise<void> {
   // Nothing more can come.
   if (req.destroyed || req.socket.readableEnded) return;
   await new Promise<void>((resolve) => {
@@ -241,9 +258,9 @@ async function discard(req: IncomingMessage): Promise<void> {
     };
     const onData = (chunk: Buffer): void => {
       bytes += chunk.length;
-      if (bytes > DISCARD_LIMIT_BYTES) done();
+      if (bytes > limits.bytes) done();
     };
-    const timer = setTimeout(done, DISCARD_LIMIT_MS);
+    const timer = setTimeout(done, limits.ms);
     req.on('data', onData).on('end', done).on('close', done).on('error', done);
     req.resume();
   });

@@ -1,0 +1,164 @@
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import {
+  BUCKET,
+  HOST,
+  head,
+  openTestStore,
+  slowBucket,
+  startTestServer,
+  type TestServer,
+  type TestStore,
+  Wire,
+} from './server.testkit.ts';
+
+let store: TestStore;
+beforeAll(async () => {
+  store = await openTestStore();
+});
+afterAll(() => store[Symbol.asyncDispose]());
+
+let server: TestServer;
+const wires: Wire[] = [];
+function wire(): Wire {
+  const opened = new Wire(server.port);
+  wires.push(opened);
+  return opened;
+}
+afterEach(async () => {
+  for (const { socket } of wires.splice(0)) socket.destroy();
+  await server[Symbol.asyncDispose]();
+});
+
+describe('what is not HTTP', () => {
+  it.each([
+    ['garbage', '\x16\x03\x01\x02\x00\x01', 'InvalidRequest'],
+    ['a head too large', `GET / HTTP/1.1\r\nx: ${'y'.repeat(20_000)}`, 'RequestHeaderSectionTooLarge'],
+    [
+      'a large head that does not end',
+      `GET / HTTP/1.1\r\nx: ${'y'.repeat(2_000_000)}`,
+      'RequestHeaderSectionTooLarge',
+    ],
+  ])('gets its error, which arrives: %s', async (_, text, code) => {
+    server = await startTestServer(store);
+    const client = wire();
+    client.send(text);
+    expect(await client.until('</Error>')).toContain(`<Code>${code}</Code>`);
+    client.socket.end();
+    await client.end();
+    expect(server.log.join('')).toContain(`"code":"${code}"`);
+  });
+
+  it.each([
+    ['in time', { bytes: 1_000_000_000, ms: 50 }],
+    ['in bytes', { bytes: 100_000, ms: 60_000 }],
+  ])('is read on within limits only: %s', async (_, discardLimits) => {
+    server = await startTestServer(store, { discardLimits });
+    const client = wire();
+    const more = (): void => {
+      if (client.socket.destroyed) return;
+      client.socket.write(Buffer.alloc(50_000, 'x'), () => setImmediate(more));
+    };
+    client.send('garbage\r\n\r\n');
+    more();
+    expect(await client.end()).toContain('<Code>InvalidRequest</Code>');
+  });
+
+  it('behind a good request costs that client its connection, and nobody else', async () => {
+    const slow = slowBucket();
+    server = await startTestServer(store, {}, slow.change);
+    const client = wire();
+    client.send(`${head('HEAD', `/${BUCKET}`)}\x00\x00\x00`);
+    expect(await client.end()).toBe('');
+    slow.goOn();
+    await server.s3.drain();
+    const other = wire();
+    other.send(head('HEAD', `/${BUCKET}`));
+    await other.until('HTTP/1.1 200');
+  });
+});
+
+describe('the head of a request', () => {
+  it('is seen whole, however many headers it has', async () => {
+    server = await startTestServer(store);
+    const client = wire();
+    const many = Array.from({ length: 2100 }, () => ['a', ''] as const);
+    const encryption = ['x-amz-server-side-encryption', 'aws:kms'] as const;
+    const text = head('PUT', `/${BUCKET}/a`, [...many, encryption, ['content-length', '0']]);
+    client.send(text.replaceAll('a: \r\n', 'a:\r\n'));
+    // Not signed, and therefore noticed at all.
+    expect(await client.until('</Error>')).toContain('<HeadersNotSigned>x-amz-server-side-encryption<');
+  });
+
+  it.each([
+    ['no Host', '', 'InvalidRequest'],
+    ['two Hosts', `host: ${HOST}\r\nhost: other\r\n`, 'InvalidRequest'],
+    [
+      'a transfer coding besides chunked',
+      `host: ${HOST}\r\ntransfer-encoding: gzip, chunked\r\n`,
+      'NotImplemented',
+    ],
+    [
+      'two headers of transfer codings',
+      `host: ${HOST}\r\ntransfer-encoding: identity\r\ntransfer-encoding: chunked\r\n`,
+      'NotImplemented',
+    ],
+  ])('with %s is refused, and the connection ends', async (_, lines, code) => {
+    server = await startTestServer(store, { discardLimits: { bytes: 1000, ms: 20 } });
+    const client = wire();
+    client.send(`PUT /${BUCKET}/a HTTP/1.1\r\n${lines}\r\n0\r\n\r\n`);
+    expect(await client.end()).toContain(`<Code>${code}</Code>`);
+    expect(client.received.toLowerCase()).toContain('connection: close');
+  });
+
+  it('of HTTP/1.0 cannot have transfer codings', async () => {
+    server = await startTestServer(store, { discardLimits: { bytes: 1000, ms: 20 } });
+    const client = wire();
+    client.send(
+      `PUT /${BUCKET}/a HTTP/1.0\r\nhost: ${HOST}\r\ntransfer-encoding: chunked\r\n\r\n1\r\na\r\n0\r\n\r\n`,
+    );
+    expect(await client.end()).toContain('<Code>InvalidRequest</Code>');
+  });
+
+  it('with an expectation that nobody knows is served like any other', async () => {
+    server = await startTestServer(store);
+    const client = wire();
+    client.send(head('HEAD', `/${BUCKET}`, [['expect', 'wonders']]));
+    await client.until('HTTP/1.1 200');
+  });
+});
+
+describe('the server', () => {
+  it('survives an answer that cannot be sent, and says so', async () => {
+    let failures = 1;
+    server = await startTestServer(store, {}, (services) => ({
+      ...services,
+      metrics: {
+        ...services.metrics,
+        requestStarted: () => {
+          if (failures-- > 0) throw new Error('out of numbers');
+          services.metrics.requestStarted();
+        },
+      },
+    }));
+    const first = wire();
+    first.send(head('HEAD', `/${BUCKET}`));
+    await first.end();
+    const second = wire();
+    second.send(head('HEAD', `/${BUCKET}`));
+    await second.until('HTTP/1.1 200');
+    await server.s3.drain();
+    expect(server.log.join('')).toContain('an answer could not be sent');
+  });
+
+  it('says Connection: close while it drains, and drains once nothing is in flight', async () => {
+    const slow = slowBucket();
+    server = await startTestServer(store, {}, slow.change);
+    const client = wire();
+    client.send(head('HEAD', `/${BUCKET}`));
+    await slow.asked;
+    const drained = server.s3.drain();
+    slow.goOn();
+    await drained;
+    expect((await client.end()).toLowerCase()).toContain('connection: close');
+  });
+});
