@@ -36,7 +36,7 @@ export function requireAscending(listed: readonly CompletedPart[]): void {
  * InvalidRequest (COMPOSITE without a part's checksum); FormatError when a stored part does not verify.
  */
 export async function joinParts(
-  metadata: Metadata,
+  metadata: Pick<Metadata, 'uploadParts'>,
   opened: OpenedUpload,
   listed: readonly CompletedPart[],
 ): Promise<JoinedParts> {

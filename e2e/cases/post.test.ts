@@ -153,6 +153,15 @@ describe.each(BUCKETS)('a form sent to the %s bucket', (bucket) => {
     }
   });
 
+  it('may have other fields behind its file: they are passed over, as at AWS', async () => {
+    const after: Pairs = [
+      ['submit', 'Send'],
+      ['x-amz-meta-late', 'x'],
+    ];
+    expect((await post(bucket, { fields: [['key', 'behind']], after })).status).toBe(204);
+    expect((await head(bucket, 'behind')).Metadata).toEqual({});
+  });
+
   it('answers as success_action_status and success_action_redirect say', async () => {
     const status = async (value: string) =>
       await post(bucket, {
