@@ -18,14 +18,19 @@ export interface CommandMessage {
   readonly bytes: number;
 }
 
-export interface AnswerMessage {
-  readonly kind: 'answer';
+export interface Answer {
   readonly id: number;
   readonly result?: unknown;
   readonly error?: { readonly code: MetadataErrorCode; readonly message: string };
 }
 
-export type ToClient = Greeting | AnswerMessage;
+/** The answers of one group to one client: each message wakes a thread, which costs more than the message. */
+export interface AnswersMessage {
+  readonly kind: 'answers';
+  readonly answers: readonly Answer[];
+}
+
+export type ToClient = Greeting | AnswersMessage;
 
 /** Bytes that a command weighs beyond the byte strings in it. */
 const commandOverheadBytes = 512;

@@ -62,11 +62,13 @@ export class WriteClient {
   }
 
   #receive(message: ToClient): void {
-    if (message.kind !== 'answer') return;
-    const waiting = this.#waiting.get(message.id);
-    this.#waiting.delete(message.id);
-    if (message.error === undefined) waiting?.resolve(message.result);
-    else waiting?.reject(new MetadataError(message.error.code, message.error.message));
+    if (message.kind !== 'answers') return;
+    for (const { id, result, error } of message.answers) {
+      const waiting = this.#waiting.get(id);
+      this.#waiting.delete(id);
+      if (error === undefined) waiting?.resolve(result);
+      else waiting?.reject(new MetadataError(error.code, error.message));
+    }
     if (this.#waiting.size > 0) return;
     this.#port.unref();
     this.#onIdle?.();

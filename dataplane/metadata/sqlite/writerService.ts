@@ -9,7 +9,7 @@ import { Checkpointer } from './checkpointer.ts';
 import { openWriterConnection } from './connection.ts';
 import { ControlRows } from './controlRows.ts';
 import { GroupCommit, type WriteOutcome } from './groupCommit.ts';
-import { type AnswerMessage, type CommandMessage, QueueLoad } from './messages.ts';
+import { type Answer, type AnswersMessage, type CommandMessage, QueueLoad } from './messages.ts';
 import { createWriteOperations } from './writeOperations.ts';
 
 /** What startWriter passes to the thread. */
@@ -48,11 +48,21 @@ export function serveWriter(parent: MessagePort, options: WriterThreadData): voi
   });
   const checkpointer = new Checkpointer(db);
   const send = (message: FromWriter): void => parent.postMessage(message);
+  const answers = new Map<MessagePort, Answer[]>();
+  const sendAnswers = (): void => {
+    for (const [port, ofPort] of answers) {
+      const message: AnswersMessage = { kind: 'answers', answers: ofPort };
+      port.postMessage(message);
+    }
+    answers.clear();
+  };
   const group = new GroupCommit({
     db,
     apply: createWriteOperations(db, new ControlRows(options.controlKey)),
     mayGrow: () => space.mayGrow(),
     afterGroup: () => {
+      // Before the checkpoint, which may take a while.
+      sendAnswers();
       Atomics.add(counters, writerCounters.groups, 1n);
       const { walBytes, checkpointed } = checkpointer.run();
       Atomics.store(counters, writerCounters.walBytes, BigInt(walBytes));
@@ -73,7 +83,9 @@ export function serveWriter(parent: MessagePort, options: WriterThreadData): voi
       group.add(command, (outcome) => {
         load.leave(bytes);
         Atomics.add(counters, outcome.ok ? writerCounters.committed : writerCounters.refused, 1n);
-        port.postMessage(answerMessage(id, outcome));
+        const ofPort = answers.get(port) ?? [];
+        ofPort.push(answerOf(id, outcome));
+        answers.set(port, ofPort);
       });
       if (scheduled) return;
       scheduled = true;
@@ -94,8 +106,8 @@ export function serveWriter(parent: MessagePort, options: WriterThreadData): voi
   send({ kind: 'ready' });
 }
 
-function answerMessage(id: number, outcome: WriteOutcome): AnswerMessage {
-  if (outcome.ok) return { kind: 'answer', id, result: outcome.result };
+function answerOf(id: number, outcome: WriteOutcome): Answer {
+  if (outcome.ok) return { id, result: outcome.result };
   const { code, message } = outcome.error;
-  return { kind: 'answer', id, error: { code, message } };
+  return { id, error: { code, message } };
 }
