@@ -67,6 +67,8 @@ interface Life {
 
 async function live({ config, workers, log, shutdown }: Life): Promise<void> {
   const { settings } = config;
+  // Start and end are logged at any level: supervisors and people wait for these lines.
+  const lifecycle = log.child({}, { level: 'info' });
   const startedMs = Date.now();
   const incarnation = newId();
   const version = productVersion();
@@ -143,7 +145,7 @@ async function live({ config, workers, log, shutdown }: Life): Promise<void> {
   const adminPort = await listen(admin, settings.admin.listen);
 
   phase = 'ready';
-  log.info(
+  lifecycle.info(
     {
       pid: process.pid,
       version,
@@ -158,13 +160,13 @@ async function live({ config, workers, log, shutdown }: Life): Promise<void> {
 
   const signal = await shutdown.requested;
   phase = 'draining';
-  log.info({ signal }, 'draining');
+  lifecycle.info({ signal }, 'draining');
   collector.stop();
   const { cut } = await s3.drain(DRAIN_LIMIT_MS);
   if (cut > 0)
     log.warn({ workers: cut, limitMs: DRAIN_LIMIT_MS }, 'requests were cut off at the drain limit');
   await ending.disposeAsync();
-  log.info('stopped');
+  lifecycle.info('stopped');
 }
 
 /** Puts a new configuration in force. Rejects with ConfigError, with nothing changed. */

@@ -122,6 +122,7 @@ async function benchStore(
     kms: { port: pykmip.port, certificates: { ca, cert: clientCert, key: clientKey } },
     configPatch: (config) => {
       config['gc'] = { grace: '0s' };
+      config['log'] = { level: 'warn' };
     },
   });
   try {
