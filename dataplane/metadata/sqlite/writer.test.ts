@@ -141,48 +141,20 @@ describe('the writer', () => {
 });
 
 describe('the service of the thread', () => {
-  /** The service in this thread, over a port like the thread's own. */
-  function serve(path: string) {
-    const { port1, port2 } = new MessageChannel();
-    const options: WriterThreadData = {
-      path,
-      controlKey: testControlKey,
-      incarnation: newId(),
-      freeSpaceReserveBytes: 0,
-      load: QueueLoad.allocate(),
-      counters: new SharedArrayBuffer(Object.keys(writerCounters).length * 8),
-    };
-    serveWriter(port2, options);
-    return { parent: port1, options };
-  }
-
-  test('commits what comes over its ports until it is closed', async () => {
-    const folder = temporaryFolder();
-    const path = join(folder, 'metadata.db');
-    const { parent, options } = serve(path);
-    const [ready] = (await once(parent, 'message')) as [FromWriter];
-    expect(ready).toEqual({ kind: 'ready' });
-    const { port1, port2 } = new MessageChannel();
-    port1.postMessage({ kind: 'greeting', load: options.load, maxCommands: 1_000, maxBytes: 1_000_000 });
-    const client: ToWriter = { kind: 'client', port: port1 };
-    parent.postMessage(client, [port1]);
-    const metadata = openSqliteMetadata({ path, controlKey: testControlKey, writer: port2 });
+  test('takes groups larger than one, and answers what waits before it closes', async () => {
+    const engine = await openEngine();
+    const { metadata } = engine;
     const bucket = bucketNamed('served');
-    expect(await metadata.createBucket(bucket, null)).toBeNull();
-    const many = Array.from({ length: 600 }, (_, index) =>
-      metadata.commitVersion(versionIn(bucket, `k${index}`), inlineBody, undefined),
+    await metadata.createBucket(bucket, null);
+    const keys = Array.from({ length: 600 }, (_, index) => `k${index}`);
+    await Promise.all(
+      keys.map((key) => metadata.commitVersion(versionIn(bucket, key), inlineBody, undefined)),
     );
-    await Promise.all(many);
-    expect(await codeOf(metadata.deleteBucket('served', bucket.bucketUid))).toBe('NotEmpty');
     expect((await metadata.usage(bucket.bucketUid)).objects).toBe(600);
+    expect(engine.writer.stats().groups).toBeLessThan(20);
     const unanswered = metadata.createBucket(bucketNamed('last'), null);
-    await metadata.close();
+    await engine[Symbol.asyncDispose]();
     expect(await unanswered).toBeNull();
-    const closed = once(parent, 'close');
-    const close: ToWriter = { kind: 'close' };
-    parent.postMessage(close);
-    await closed;
-    rmSync(folder, { recursive: true });
   });
 
   test("a port that is not the writer's is refused", async () => {
