@@ -1,7 +1,7 @@
 /**
  * The command line: finds the command, explains itself when there is none.
  *
- * Owns usage and exit codes (0 done, 1 failed, 2 wrong usage). What commands do lies in one file each; they are
+ * Owns usage and exit codes (0 done, 1 failed, 2 wrong usage; a command may have more). What commands do lies in one file each; they are
  * listed in commands.ts.
  */
 import { type Command, type CommandOutput, UsageError } from './command.ts';

@@ -1,8 +1,17 @@
 import type { Command } from './command.ts';
 import { configCheck } from './configCheck.ts';
 import { configExample } from './configExample.ts';
+import { inspectCommand } from './inspect.ts';
 import { serveCommand } from './serve.ts';
+import { verifyCommand } from './verify.ts';
 import { version } from './version.ts';
 
 /** Every command, in the order in which the usage shows them. */
-export const COMMANDS: readonly Command[] = [serveCommand, configExample, configCheck, version];
+export const COMMANDS: readonly Command[] = [
+  serveCommand,
+  inspectCommand,
+  verifyCommand,
+  configExample,
+  configCheck,
+  version,
+];

@@ -5,7 +5,8 @@ import { HEADER_BYTES } from './sizes.ts';
 /** The one suite of version 1: HKDF-SHA-512 for the stream, AES-256-GCM for its chunks. */
 export const SUITE = 1;
 
-const MAGIC = 'SGB\x01';
+/** The first bytes of every blob: name and version of the format. */
+export const MAGIC = 'SGB\x01';
 const PREFIX_BYTES = 8;
 const COMMITMENT_BYTES = 32;
 const LABEL = Buffer.from('sealgate/v1/blob');
