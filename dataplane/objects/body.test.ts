@@ -7,6 +7,7 @@ import type { BlobStore } from '../blobs/blobs.ts';
 import { openFilesystemBlobs, prepareFilesystemBlobs } from '../blobs/filesystem.ts';
 import { newDataKey } from '../crypto/dataKey.ts';
 import { newId } from '../crypto/ids.ts';
+import { systemRandom } from '../crypto/random.ts';
 import type { Metadata } from '../metadata/metadata.ts';
 import { sendBody } from './bodyReader.ts';
 import { BodyWriter, CRC_BLOCK_BYTES, INLINE_LIMIT_BYTES, type StoredBody } from './bodyWriter.ts';
@@ -41,6 +42,7 @@ async function store(
     dataKey: dataKey?.dataKey ?? null,
     plaintextSize: sizeKnown ? size : null,
     mayInline,
+    random: systemRandom,
   });
   for (const piece of pieces) await writer.write(piece);
   return await writer.finish();
@@ -188,14 +190,24 @@ describe('a body, written and read back', () => {
   });
 
   it('leaves no file behind when it is aborted', async () => {
-    const writer = new BodyWriter(blobs, { dataKey: null, plaintextSize: 5_000_000, mayInline: true });
+    const writer = new BodyWriter(blobs, {
+      dataKey: null,
+      plaintextSize: 5_000_000,
+      mayInline: true,
+      random: systemRandom,
+    });
     const waiting = writer.write(bytes(2_000_000));
     await writer.abort();
     await waiting;
     const names: string[] = [];
     for await (const name of blobs.list(incarnation)) names.push(name);
     const before = names.length;
-    const again = new BodyWriter(blobs, { dataKey: null, plaintextSize: 5_000_000, mayInline: true });
+    const again = new BodyWriter(blobs, {
+      dataKey: null,
+      plaintextSize: 5_000_000,
+      mayInline: true,
+      random: systemRandom,
+    });
     await again.write(bytes(2_000_000));
     await again.abort();
     let after = 0;

@@ -8,6 +8,7 @@ import type { KeyObject } from 'node:crypto';
 import { crc32 } from 'node:zlib';
 import type { BlobStore, BlobWriter } from '../blobs/blobs.ts';
 import { BlobSealer } from '../crypto/blob.ts';
+import type { RandomSource } from '../crypto/random.ts';
 import { DEFAULT_CHUNK_LOG2 } from '../crypto/sizes.ts';
 import type { BlobCrcs, BlobLocation } from '../metadata/metadata.ts';
 
@@ -42,6 +43,7 @@ export interface BodyWriterOptions {
   readonly dataKey: KeyObject | null;
   /** Plaintext bytes to come; null when only the end will tell (form uploads). */
   readonly plaintextSize: number | null;
+  readonly random: RandomSource;
   /** False for parts: they are blobs whatever their size. */
   readonly mayInline: boolean;
 }
@@ -73,6 +75,7 @@ export class BodyWriter {
         ? null
         : new BlobSealer(dataKey, {
             chunkLog2: DEFAULT_CHUNK_LOG2,
+            random: options.random,
             ...(plaintextSize === null ? {} : { plaintextSize }),
           });
     this.#crcs = dataKey === null ? new BlockCrcs() : null;

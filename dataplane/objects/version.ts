@@ -8,11 +8,13 @@ import type { KeyObject } from 'node:crypto';
 import { SUITE } from '../crypto/blobHeader.ts';
 import { openDataKey, sealDataKey } from '../crypto/dataKey.ts';
 import { FormatError } from '../crypto/errors.ts';
-import { listKey, maskEtag } from '../crypto/listEtag.ts';
+import { maskEtag } from '../crypto/listEtag.ts';
+import type { RandomSource } from '../crypto/random.ts';
 import type { PrivateRecord, PublicRecord } from '../crypto/record.ts';
 import { decodePrivate, encodePrivate, openRecord, sealRecord } from '../crypto/record.ts';
 import { DEFAULT_CHUNK_LOG2 } from '../crypto/sizes.ts';
 import type { BucketDocument, Id, NewVersion, ObjectVersion } from '../metadata/metadata.ts';
+import type { ListKeys } from './listKeys.ts';
 
 const FORMAT = 1;
 
@@ -21,6 +23,12 @@ export interface SealingKeys {
   readonly dataKey: KeyObject;
   readonly bucketKey: KeyObject;
   readonly n: number;
+}
+
+/** What a worker keeps for all its sealings. */
+export interface SealingTools {
+  readonly random: RandomSource;
+  readonly listKeys: ListKeys;
 }
 
 /** What a new version is, before it is sealed. */
@@ -39,7 +47,11 @@ export interface VersionContent {
 }
 
 /** The row of a new version: sealed under the keys, or in clear when there are none. */
-export function sealVersion(content: VersionContent, keys: SealingKeys | null): NewVersion {
+export function sealVersion(
+  content: VersionContent,
+  keys: SealingKeys | null,
+  tools: SealingTools,
+): NewVersion {
   const { bucket, record } = content;
   const row = {
     bucketName: bucket.name,
@@ -61,6 +73,7 @@ export function sealVersion(content: VersionContent, keys: SealingKeys | null): 
     keys.bucketKey,
     { purpose: 'object', bucketUid: row.bucketUid, objectKey: row.key, id: row.versionId, n: keys.n },
     keys.dataKey,
+    tools.random,
   );
   const { recordSalt, sealedRecord } = sealRecord(
     keys.dataKey,
@@ -79,6 +92,7 @@ export function sealVersion(content: VersionContent, keys: SealingKeys | null): 
       blob: content.blob === null ? null : { ...content.blob, size: content.size },
     },
     record,
+    tools.random,
   );
   return {
     ...row,
@@ -92,7 +106,7 @@ export function sealVersion(content: VersionContent, keys: SealingKeys | null): 
       sealedRecord,
     },
     clearRecord: null,
-    listEtag: maskEtag(listKey(keys.bucketKey), wrapSalt, record.md5),
+    listEtag: maskEtag(tools.listKeys.of(keys.bucketKey), wrapSalt, record.md5),
   };
 }
 

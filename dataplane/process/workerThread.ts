@@ -3,11 +3,13 @@ import { type MessagePort, parentPort, workerData } from 'node:worker_threads';
 import type { Logger } from 'pino';
 import { Registry } from 'prom-client';
 import { openFilesystemBlobs } from '../blobs/filesystem.ts';
+import { blockRandom } from '../crypto/random.ts';
 import { KmsError } from '../keys/keys.ts';
 import { connectKeyProvider } from '../keys/workerKeys.ts';
 import { createLogger, standardOutput } from '../log.ts';
 import { openSqliteMetadata } from '../metadata/sqlite/sqliteMetadata.ts';
 import { createS3Metrics } from '../monitoring/s3Metrics.ts';
+import { ListKeys } from '../objects/listKeys.ts';
 import { createS3Server } from '../s3/server.ts';
 import type { S3Services, S3Settings } from '../s3/services.ts';
 import { joinBalance } from './balance.ts';
@@ -51,6 +53,8 @@ async function runWorker(parent: MessagePort, start: WorkerStart): Promise<void>
     },
     credentials: (accessKeyId) => (accessKeyId === settings.root.accessKeyId ? settings.root : null),
     metadata,
+    random: blockRandom(),
+    listKeys: new ListKeys(),
     blobs: openFilesystemBlobs({
       path: start.blobsPath,
       incarnation: start.incarnation,

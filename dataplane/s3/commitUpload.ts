@@ -73,7 +73,7 @@ async function commitOnce(
     {
       bucket,
       key: upload.key,
-      versionId: newId(),
+      versionId: newId(services.random),
       lastModifiedMs: services.now(),
       bodyId: upload.bodyId,
       size,
@@ -82,6 +82,7 @@ async function commitOnce(
       record: { md5, checksums: checksum === null ? [] : [checksum], ...opened.meta },
     },
     keys,
+    services,
   );
   await commitConditionally(
     evaluate,

@@ -67,8 +67,9 @@ async function shareBody(services: S3Services, plan: CopyPlan): Promise<CopiedOb
   const blob = sharedBlob(source);
   const content = { bucket, key, lastModifiedMs, bodyId, size, partCount, blob };
   const copy = sealVersion(
-    { ...content, versionId: newId(), record: { md5, checksums, ...attributes } },
+    { ...content, versionId: newId(services.random), record: { md5, checksums, ...attributes } },
     keys,
+    services,
   );
   const body = { kind: 'shared', sourceKey: version.key, sourceVersionId: version.versionId } as const;
   await commitConditionally(

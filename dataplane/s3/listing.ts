@@ -1,7 +1,7 @@
 /** What ListObjects and ListObjectsV2 share: a page of current objects with their ETags in clear. */
 import type { KeyObject } from 'node:crypto';
 import { bucketKey } from '../buckets/bucketKeys.ts';
-import { listKey, maskEtag } from '../crypto/listEtag.ts';
+import { maskEtag } from '../crypto/listEtag.ts';
 import type { BucketDocument, ListedObject, ObjectPage } from '../metadata/metadata.ts';
 import { etagText } from '../objects/version.ts';
 import { delimiterOf, encodingTypeOf, pageLimit } from './paging.ts';
@@ -52,7 +52,7 @@ export async function listPage(
   const listKeys = new Map<number, KeyObject>();
   for (const { n } of page.objects) {
     if (n === null || listKeys.has(n)) continue;
-    listKeys.set(n, listKey(await bucketKey(services, bucket.bucketUid, n, 'read')));
+    listKeys.set(n, services.listKeys.of(await bucketKey(services, bucket.bucketUid, n, 'read')));
   }
   return {
     commonPrefixes: page.commonPrefixes,

@@ -16,11 +16,13 @@ import {
 } from '../auth/signer.testkit.ts';
 import type { BlobStore } from '../blobs/blobs.ts';
 import { openFilesystemBlobs, prepareFilesystemBlobs } from '../blobs/filesystem.ts';
+import { systemRandom } from '../crypto/random.ts';
 import type { KeyProvider } from '../keys/keys.ts';
 import { KmsError } from '../keys/keys.ts';
 import type { Metadata } from '../metadata/metadata.ts';
 import { bucketNamed, type Engine, openEngine } from '../metadata/sqlite/engine.testkit.ts';
 import type { FinishedRequest } from '../monitoring/s3Metrics.ts';
+import { ListKeys } from '../objects/listKeys.ts';
 import { createS3Server, type S3ServerOptions } from './server.ts';
 import type { S3Server, S3Services } from './services.ts';
 
@@ -101,6 +103,8 @@ export async function startTestServer(
       integrityFailure: () => undefined,
     },
     balance: { opened: () => undefined, closed: () => undefined, overloaded: () => false },
+    random: systemRandom,
+    listKeys: new ListKeys(),
     now: () => NOW_MS,
   };
   const s3 = createS3Server(change(services), options);
@@ -170,18 +174,20 @@ export function slowBucket(): {
   return { change, asked: asked.promise, goOn: goOn.resolve };
 }
 
-/** A signed head with UNSIGNED-PAYLOAD. `headers` are added unsigned. */
+/** A signed head with UNSIGNED-PAYLOAD. Of `headers` those of S3, each once, are signed too; the others are added. */
 export function head(
   method: string,
   path: string,
   headers: readonly (readonly [string, string])[] = [],
   query = '',
 ): string {
+  const amz = headers.filter(([name]) => name.startsWith('x-amz-'));
   const signed = [
-    ['host', HOST],
-    ['x-amz-content-sha256', 'UNSIGNED-PAYLOAD'],
-    ['x-amz-date', TIMESTAMP],
-  ] as const;
+    ['host', HOST] as const,
+    ['x-amz-content-sha256', 'UNSIGNED-PAYLOAD'] as const,
+    ['x-amz-date', TIMESTAMP] as const,
+    ...amz,
+  ].toSorted(([a], [b]) => (a < b ? -1 : 1));
   const names = signed.map(([name]) => name).join(';');
   const canonical = [
     method,
@@ -191,7 +197,8 @@ export function head(
     names,
     'UNSIGNED-PAYLOAD',
   ].join('\n');
-  const lines = [...signed, ...headers, authorization(names, signCanonical(canonical))];
+  const others = headers.filter((header) => !amz.includes(header));
+  const lines = [...signed, ...others, authorization(names, signCanonical(canonical))];
   const target = query === '' ? path : `${path}?${query}`;
   return `${method} ${target} HTTP/1.1\r\n${lines.map(([n, v]) => `${n}: ${v}\r\n`).join('')}\r\n`;
 }

@@ -7,9 +7,11 @@ import type { Server } from 'node:http';
 import type { Logger } from 'pino';
 import type { BlobStore } from '../blobs/blobs.ts';
 import type { Allowance } from '../config/settings.ts';
+import type { RandomSource } from '../crypto/random.ts';
 import type { KeyProvider } from '../keys/keys.ts';
 import type { Id, Metadata } from '../metadata/metadata.ts';
 import type { S3Metrics } from '../monitoring/s3Metrics.ts';
+import type { ListKeys } from '../objects/listKeys.ts';
 
 /** Settings of the S3 server. A reload of the configuration replaces the whole object. */
 export interface S3Settings {
@@ -48,6 +50,9 @@ export interface S3Services {
   readonly log: Logger;
   readonly metrics: S3Metrics;
   readonly balance: ConnectionBalance;
+  /** For salts, keys and identifiers. */
+  readonly random: RandomSource;
+  readonly listKeys: ListKeys;
   /** Wall clock, Unix milliseconds. */
   now(): number;
 }

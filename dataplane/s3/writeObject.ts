@@ -26,7 +26,7 @@ export async function newSealingKeys(
 ): Promise<SealingKeys | null> {
   if (!encrypted) return null;
   const { bucketKey, n } = await writingKey(services, bucket);
-  return { dataKey: newDataKey(), bucketKey, n };
+  return { dataKey: newDataKey(services.random), bucketKey, n };
 }
 
 /**
@@ -35,10 +35,10 @@ export async function newSealingKeys(
  */
 export async function stageBody<T>(
   services: S3Services,
-  options: BodyWriterOptions,
+  options: Omit<BodyWriterOptions, 'random'>,
   receive: (writer: BodyWriter) => Promise<T>,
 ): Promise<{ readonly stored: StoredBody; readonly received: T }> {
-  const writer = new BodyWriter(services.blobs, options);
+  const writer = new BodyWriter(services.blobs, { ...options, random: services.random });
   try {
     const received = await receive(writer);
     return { stored: await writer.finish(), received };
@@ -81,15 +81,16 @@ export async function commitObject(services: S3Services, object: ObjectToCommit)
     {
       bucket,
       key,
-      versionId: newId(),
+      versionId: newId(services.random),
       lastModifiedMs,
-      bodyId: newId(),
+      bodyId: newId(services.random),
       size: received.size,
       partCount: 0,
       blob: sealedBlob(stored),
       record,
     },
     keys,
+    services,
   );
   await withStoredBody(services, stored, () =>
     commitConditionally(
@@ -119,7 +120,10 @@ export async function withStoredBody(
 }
 
 /** How a new body is written: sealed under the data key, or plain. */
-export function writerOptions(keys: SealingKeys | null, plaintextSize: number | null): BodyWriterOptions {
+export function writerOptions(
+  keys: SealingKeys | null,
+  plaintextSize: number | null,
+): Omit<BodyWriterOptions, 'random'> {
   const dataKey: KeyObject | null = keys?.dataKey ?? null;
   return { dataKey, plaintextSize, mayInline: true };
 }
