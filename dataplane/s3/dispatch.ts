@@ -18,7 +18,7 @@ import { parseTarget } from './target.ts';
 import { checkExpectedBucketOwner, refuseUnbuiltHeaders } from './unbuiltHeaders.ts';
 
 /** As AWS: requests signed further than this from our clock are refused. */
-export const CLOCK_SKEW_MS = 15 * 60 * 1000;
+const CLOCK_SKEW_MS = 15 * 60 * 1000;
 
 /**
  * Where a client asks for a bucket's region it cannot sign for it yet, so us-east-1 will do, as it does at AWS. minio-js

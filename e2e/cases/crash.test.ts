@@ -65,13 +65,13 @@ async function write(writer: number, round: number, acknowledge: () => void): Pr
 /** All writers at work; the process is killed after so many acknowledged writes. */
 async function writeAndKill(round: number, killAfter: number): Promise<number> {
   let acknowledged = 0;
-  let killed: Promise<unknown> | null = null;
+  const kills: Promise<unknown>[] = [];
   const acknowledge = (): void => {
     acknowledged += 1;
-    if (acknowledged === killAfter) killed = deployment.server.kill();
+    if (acknowledged === killAfter) kills.push(deployment.server.kill());
   };
   await Promise.all(Array.from({ length: WRITERS }, (_, writer) => write(writer, round, acknowledge)));
-  await killed;
+  await Promise.all(kills);
   return acknowledged;
 }
 

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
-import { request } from 'node:http';
+import { type IncomingMessage, request } from 'node:http';
 import {
   CompleteMultipartUploadCommand,
   CreateMultipartUploadCommand,
@@ -55,7 +55,7 @@ async function put(url: string, firstBlock: number, blocks: number): Promise<str
     if (i % SAMPLE_EVERY_MIB === 0) sample();
   }
   outgoing.end();
-  const [answer] = (await answered) as [import('node:http').IncomingMessage];
+  const [answer] = (await answered) as [IncomingMessage];
   answer.resume();
   await once(answer, 'end');
   expect(answer.statusCode).toBe(200);
@@ -67,7 +67,7 @@ async function put(url: string, firstBlock: number, blocks: number): Promise<str
 async function read(key: string, blocks: number): Promise<void> {
   const url = await getSignedUrl(deployment.s3, new GetObjectCommand({ Bucket: BUCKET, Key: key }));
   const outgoing = request(url).end();
-  const [answer] = (await once(outgoing, 'response')) as [import('node:http').IncomingMessage];
+  const [answer] = (await once(outgoing, 'response')) as [IncomingMessage];
   expect(answer.statusCode).toBe(200);
   let expected = block(0);
   let index = 0;

@@ -14,7 +14,6 @@ import { type Sealgate, type SealgateOptions, startSealgate } from './sealgate.t
 
 /** The two buckets of a stand. */
 export const BUCKETS = ['encrypted', 'plain'] as const;
-export type StandBucket = (typeof BUCKETS)[number];
 
 export interface Stand {
   readonly sealgate: Sealgate;

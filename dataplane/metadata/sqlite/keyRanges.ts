@@ -18,7 +18,7 @@ export function afterKey(key: Uint8Array): Uint8Array {
   return next;
 }
 
-export function startsWith(key: Uint8Array, prefix: Uint8Array): boolean {
+function startsWith(key: Uint8Array, prefix: Uint8Array): boolean {
   return (
     key.byteLength >= prefix.byteLength && Buffer.compare(key.subarray(0, prefix.byteLength), prefix) === 0
   );
