@@ -28,7 +28,10 @@ describe('objectAttributes', () => {
     ['aws-chunked', undefined],
     ['aws-chunked,gzip', 'gzip'],
     ['gzip, AWS-chunked', 'gzip'],
-    ['gzip, br', 'gzip,br'],
+    ['aws-chunked, aws-chunked', undefined],
+    ['gzip, br', 'gzip, br'],
+    ['gzip, br, aws-chunked', 'gzip, br'],
+    ['aws-chunked, gzip,br', 'gzip,br'],
   ])('stores the content encoding %s as %s: aws-chunked frames the request only', (sent, stored) => {
     expect(objectAttributes([['content-encoding', sent]]).contentHeaders.get('content-encoding')).toBe(
       stored,

@@ -49,13 +49,13 @@ export function objectAttributes(entries: Iterable<readonly [string, string]>): 
   return { contentHeaders, userMetadata };
 }
 
-/** `aws-chunked` frames the request; it is no property of the object. */
+/** `aws-chunked` frames the request; it is no property of the object. The rest stays as it was sent, blanks and all. */
 function withoutAwsChunked(encoding: string): string {
   return encoding
     .split(',')
-    .map((token) => token.trim())
-    .filter((token) => token !== '' && token.toLowerCase() !== 'aws-chunked')
-    .join(',');
+    .filter((token) => token.trim().toLowerCase() !== 'aws-chunked')
+    .join(',')
+    .trim();
 }
 
 /** The answer's headers for these attributes. `response-*` query parameters override what was stored. */
