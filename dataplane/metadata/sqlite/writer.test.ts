@@ -1,4 +1,3 @@
-import { once } from 'node:events';
 import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
@@ -22,17 +21,10 @@ import {
   versionIn,
   withHex,
 } from './engine.testkit.ts';
-import { packCommand, QueueLoad } from './messages.ts';
+import { packCommand } from './messages.ts';
 import { schemaVersion } from './migrations.ts';
 import { openSqliteMetadata, openSqliteMetadataReadOnly } from './sqliteMetadata.ts';
 import { startWriter } from './writer.ts';
-import {
-  type FromWriter,
-  serveWriter,
-  type ToWriter,
-  type WriterThreadData,
-  writerCounters,
-} from './writerService.ts';
 
 describe('the writer', () => {
   test('keeps what it acknowledged over a restart, and counts what it did', async () => {
@@ -124,7 +116,7 @@ describe('the writer', () => {
   });
 
   test('reports its death once, and what waits for it is never answered', async () => {
-    await using engine = await openEngine();
+    await using engine = await openEngine({});
     const died = Promise.withResolvers<Error>();
     const writer = await startWriter({
       path: join(engine.folder, 'second.db'),

@@ -48,55 +48,41 @@ export interface WriterThread {
 const defaultQueuedCommands = 4_096;
 const defaultQueuedBytes = 64 * 1024 * 1024;
 
-/** Starts the thread and waits until the schema is in place. Rejects with MetadataError when the file cannot be opened. */
-export async function startWriter(options: WriterOptions): Promise<WriterThread> {
-  const load = QueueLoad.allocate();
-  const counters = new SharedArrayBuffer(
-    Object.keys(writerCounters).length * BigInt64Array.BYTES_PER_ELEMENT,
-  );
-  const { path, controlKey, incarnation, freeSpaceReserveBytes, onDeath } = options;
-  const maxCommands = options.maxQueuedCommands ?? defaultQueuedCommands;
-  const maxBytes = options.maxQueuedBytes ?? defaultQueuedBytes;
-  const workerData: WriterThreadData = {
+type WriterSettings = Omit<WriterOptions, 'onDeath'>;
+
+/** What the thread is started with. */
+export function writerThreadData(settings: WriterSettings): WriterThreadData {
+  const { path, controlKey, incarnation, freeSpaceReserveBytes } = settings;
+  const cells = Object.keys(writerCounters).length;
+  return {
     path,
     controlKey,
     incarnation,
     freeSpaceReserveBytes,
+    load: QueueLoad.allocate(),
+    counters: new SharedArrayBuffer(cells * BigInt64Array.BYTES_PER_ELEMENT),
+  };
+}
+
+/** Ports and figures of a service that listens behind `send`. */
+export function writerControls(
+  send: (message: ToWriter, transfer: readonly MessagePort[]) => void,
+  settings: WriterSettings,
+  { load, counters }: WriterThreadData,
+): Pick<WriterThread, 'connect' | 'stats'> {
+  const greeting: Greeting = {
+    kind: 'greeting',
     load,
-    counters,
+    maxCommands: settings.maxQueuedCommands ?? defaultQueuedCommands,
+    maxBytes: settings.maxQueuedBytes ?? defaultQueuedBytes,
   };
-  const worker = new Worker(new URL('./writerThread.ts', import.meta.url), {
-    workerData,
-    name: 'metadata-writer',
-  });
-  try {
-    await once(worker, 'message');
-  } catch (error) {
-    throw new MetadataError('Unavailable', `the metadata at ${path} cannot be opened`, { cause: error });
-  }
-
-  let over = false;
-  const die = (error: Error): void => {
-    if (over) return;
-    over = true;
-    onDeath(error);
-  };
-  worker.on('error', die);
-  worker.on('exit', () => die(new Error('the metadata writer ended')));
-  worker.on('message', (message: FromWriter) => {
-    if (message.kind === 'fatal') die(message.error);
-  });
-
-  const queue = new QueueLoad({ load, maxCommands, maxBytes });
+  const queue = new QueueLoad(greeting);
   const cells = new BigInt64Array(counters);
   const count = (name: keyof typeof writerCounters): number =>
     Number(Atomics.load(cells, writerCounters[name]));
-  const send = (message: ToWriter, transfer: readonly MessagePort[] = []): void =>
-    worker.postMessage(message, transfer);
   return {
     connect() {
       const { port1, port2 } = new MessageChannel();
-      const greeting: Greeting = { kind: 'greeting', load, maxCommands, maxBytes };
       port1.postMessage(greeting);
       send({ kind: 'client', port: port1 }, [port1]);
       return port2;
@@ -110,11 +96,45 @@ export async function startWriter(options: WriterOptions): Promise<WriterThread>
       checkpoints: count('checkpoints'),
       walBytes: count('walBytes'),
     }),
+  };
+}
+
+/** Starts the thread and waits until the schema is in place. Rejects with MetadataError when the file cannot be opened. */
+export async function startWriter({ onDeath, ...settings }: WriterOptions): Promise<WriterThread> {
+  const workerData = writerThreadData(settings);
+  const worker = new Worker(new URL('./writerThread.ts', import.meta.url), {
+    workerData,
+    name: 'metadata-writer',
+  });
+  try {
+    await once(worker, 'message');
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : 'unknown';
+    throw new MetadataError('Unavailable', `the metadata at ${settings.path} cannot be opened: ${reason}`, {
+      cause: error,
+    });
+  }
+
+  let over = false;
+  const die = (error: Error): void => {
+    if (over) return;
+    over = true;
+    onDeath(error);
+  };
+  worker.on('error', die);
+  worker.on('exit', () => die(new Error('the metadata writer ended')));
+  worker.on('message', (message: FromWriter) => {
+    if (message.kind === 'fatal') die(message.error);
+  });
+  const send = (message: ToWriter, transfer: readonly MessagePort[]): void =>
+    worker.postMessage(message, transfer);
+  return {
+    ...writerControls(send, settings, workerData),
     async close() {
       if (over) return;
       over = true;
       const exit = once(worker, 'exit');
-      send({ kind: 'close' });
+      send({ kind: 'close' }, []);
       await exit;
     },
   };
