@@ -32,7 +32,6 @@ export async function copyBody(
   const complete = await sendBody(services, opened, first, last, {
     write: async (chunks) => {
       for (const chunk of chunks) {
-        if (signal.aborted) return false;
         digests.update(chunk);
         // The reader uses its buffers again; the writer keeps what it is given.
         await writer.write(Buffer.from(chunk));

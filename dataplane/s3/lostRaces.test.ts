@@ -237,7 +237,8 @@ it('a part whose client goes away leaves nothing', async () => {
   await wire.until('100 Continue');
   const body = Buffer.alloc(4_000_000, 'x');
   await new Promise<void>((resolve) => wire.socket.write(body, () => resolve()));
-  wire.socket.resetAndDestroy();
+  // Not a reset: everything that was sent arrives, more than is gathered before the first write to the store.
+  wire.socket.destroy();
   await server.served(2);
   expect(store.contents()).toEqual(before);
 });
