@@ -49,6 +49,8 @@ const hmac = (key: Buffer | string, text: string): Buffer => createHmac('sha256'
 const encode = (text: string): string =>
   encodeURIComponent(text).replace(/[!'()*]/g, (c) => `%${c.charCodeAt(0).toString(16).toUpperCase()}`);
 
+const order = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0);
+
 export interface Signed {
   /** Request line and headers, up to and with the blank line. */
   readonly head: string;
@@ -96,9 +98,11 @@ export function sign(access: S3Access, request: RawRequest): Signed {
       ['X-Amz-SignedHeaders', signedNames.join(';')],
     );
   }
+  // By name and then by value: of two names, the one that the other begins with is first.
   const canonicalQuery = query
-    .map(([name, value]) => `${encode(name)}=${encode(value ?? '')}`)
-    .toSorted()
+    .map(([name, value]) => [encode(name), encode(value ?? '')] as const)
+    .toSorted(([a, x], [b, y]) => (a === b ? order(x, y) : order(a, b)))
+    .map((pair) => pair.join('='))
     .join('&');
   const canonicalHeaders = signedNames.map((name) => {
     const values = headers
