@@ -6,7 +6,7 @@ import { DatabaseSync } from 'node:sqlite';
 export function storedRows(
   dataFolder: string,
   sql: string,
-  ...values: (string | number)[]
+  ...values: (string | number | Uint8Array)[]
 ): Record<string, unknown>[] {
   const database = new DatabaseSync(join(dataFolder, 'metadata.db'), { readOnly: true });
   try {
