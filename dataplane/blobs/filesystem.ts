@@ -5,13 +5,14 @@
  * failed is never repeated, because the kernel may answer the second one with a false success: `onFatal` ends the
  * process. A file whose row was never committed is left to abort(), or to the collector once its incarnation is dead.
  */
-import { closeSync, constants, fsyncSync, mkdirSync, openSync, statfsSync } from 'node:fs';
+import { statfsSync } from 'node:fs';
 import { opendir, readdir, rmdir, unlink } from 'node:fs/promises';
-import { dirname, join, resolve } from 'node:path';
+import { join, resolve } from 'node:path';
 import { newId } from '../crypto/ids.ts';
 import type { BlobLocation, Id } from '../metadata/metadata.ts';
 import { BlobError, type BlobReader, type BlobStore, type BlobWriter } from './blobs.ts';
 import { DirectorySync } from './filesystem/directorySync.ts';
+import { makeDurableFolder, openFolder } from './filesystem/durableFolder.ts';
 import { asBlobError, errnoOf } from './filesystem/fileErrors.ts';
 import { openFile } from './filesystem/fileReader.ts';
 import { createFile, FileBlobWriter } from './filesystem/fileWriter.ts';
@@ -32,17 +33,7 @@ const idPattern = /^[0-9a-f]{32}$/;
 
 /** Makes the folders of this incarnation and syncs their names. Once per process, before any store is opened. */
 export function prepareFilesystemBlobs(options: { readonly path: string; readonly incarnation: Id }): void {
-  const root = resolve(options.path);
-  const folder = join(root, options.incarnation);
-  mkdirSync(folder, { recursive: true, mode: 0o700 });
-  for (const path of [folder, root, dirname(root)]) {
-    const fd = openSync(path, constants.O_RDONLY | constants.O_DIRECTORY);
-    try {
-      fsyncSync(fd);
-    } finally {
-      closeSync(fd);
-    }
-  }
+  makeDurableFolder(join(options.path, options.incarnation));
 }
 
 /** What `inspect` and `verify` need of a store: it writes nothing and has no incarnation. */
@@ -80,10 +71,7 @@ function fileOf(root: string, { incarnation, blobId }: BlobLocation): string {
 export function openFilesystemBlobs(options: FilesystemBlobsOptions): BlobStore {
   const root = resolve(options.path);
   const folder = join(root, options.incarnation);
-  const directory = new DirectorySync(
-    openSync(folder, constants.O_RDONLY | constants.O_DIRECTORY),
-    options.onFatal,
-  );
+  const directory = new DirectorySync(openFolder(folder), options.onFatal);
   const space = new FreeSpace({
     reserveBytes: options.freeSpaceReserveBytes,
     freeBytes: () => {

@@ -21,7 +21,7 @@ export function openWriterConnection(path: string): DatabaseSync {
   const db = new DatabaseSync(path, { timeout: busyTimeoutMs });
   try {
     db.exec('PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA wal_autocheckpoint = 0;');
-    db.exec('PRAGMA cache_size = -65536; PRAGMA temp_store = MEMORY;');
+    db.exec('PRAGMA cache_size = -32768; PRAGMA temp_store = MEMORY;');
     migrate(db);
     return db;
   } catch (error) {
@@ -39,7 +39,7 @@ export function openReaderConnection(path: string): DatabaseSync {
     throw asMetadataError(error);
   }
   try {
-    db.exec('PRAGMA query_only = ON; PRAGMA cache_size = -16384; PRAGMA temp_store = MEMORY;');
+    db.exec('PRAGMA query_only = ON; PRAGMA cache_size = -8192; PRAGMA temp_store = MEMORY;');
     const stored = storedSchemaVersion(db);
     if (stored !== schemaVersion) {
       throw new MetadataError(

@@ -1,7 +1,8 @@
 /** The folder that holds the metadata: on a local disk, and one process's alone. */
-import { mkdirSync, statfsSync } from 'node:fs';
+import { statfsSync } from 'node:fs';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
+import { makeDurableFolder } from '../../blobs/filesystem/durableFolder.ts';
 import { MetadataError } from '../metadata.ts';
 
 /** statfs(2) types of filesystems on which SQLite's locks and shared memory do not hold between machines. */
@@ -48,7 +49,7 @@ function statfsType(path: string): number {
  * MetadataError 'Unavailable' when another process holds it.
  */
 export function lockDataFolder(path: string): DataFolderLock {
-  mkdirSync(path, { recursive: true, mode: 0o700 });
+  makeDurableFolder(path);
   refuseNetworkFilesystem(path);
   const db = new DatabaseSync(join(path, 'lock.db'), { timeout: 0 });
   try {
