@@ -51,6 +51,8 @@ export class Exchange {
   waitingForClient = false;
   /** Ends the reception of the body with an error; set while a body is being received. */
   failBody: ((error: S3Error) => void) | null = null;
+  /** The body turned out not to be HTTP; whoever begins to receive it must fail with this. */
+  brokenBody: S3Error | null = null;
   readonly #continueExpected: boolean;
   #closing: () => boolean;
   readonly #slowAnswer: SlowAnswerTimes;
@@ -96,6 +98,12 @@ export class Exchange {
   acceptBody(): void {
     if (this.#continueExpected && !this.#continued) this.res.writeContinue();
     this.#continued = true;
+  }
+
+  /** No more of the body can be read: ends its reception, now or when it begins. A refusal can still be answered. */
+  breakBody(error: S3Error): void {
+    this.brokenBody ??= error;
+    this.failBody?.(this.brokenBody);
   }
 
   get headSent(): boolean {

@@ -20,7 +20,7 @@ const PROGRESS = { progressTimeoutMs: 100 };
 let store: TestStore;
 beforeAll(async () => {
   store = await openTestStore();
-});
+}, 60_000);
 afterAll(() => store[Symbol.asyncDispose]());
 
 let server: TestServer;

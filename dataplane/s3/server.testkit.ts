@@ -174,17 +174,18 @@ export function slowBucket(): {
   return { change, asked: asked.promise, goOn: goOn.resolve };
 }
 
-/** A signed head with UNSIGNED-PAYLOAD. Of `headers` those of S3, each once, are signed too; the others are added. */
+/** A signed head. Of `headers` those of S3, each once, are signed too; the others are added. */
 export function head(
   method: string,
   path: string,
   headers: readonly (readonly [string, string])[] = [],
   query = '',
+  payload = 'UNSIGNED-PAYLOAD',
 ): string {
   const amz = headers.filter(([name]) => name.startsWith('x-amz-'));
   const signed = [
     ['host', HOST] as const,
-    ['x-amz-content-sha256', 'UNSIGNED-PAYLOAD'] as const,
+    ['x-amz-content-sha256', payload] as const,
     ['x-amz-date', TIMESTAMP] as const,
     ...amz,
   ].toSorted(([a], [b]) => (a < b ? -1 : 1));
@@ -195,7 +196,7 @@ export function head(
     query,
     signed.map(([name, value]) => `${name}:${value}\n`).join(''),
     names,
-    'UNSIGNED-PAYLOAD',
+    payload,
   ].join('\n');
   const others = headers.filter((header) => !amz.includes(header));
   const lines = [...signed, ...others, authorization(names, signCanonical(canonical))];

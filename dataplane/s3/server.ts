@@ -108,7 +108,8 @@ export function createS3Server(services: S3Services, options: S3ServerOptions = 
   server.on('clientError', (error: NodeJS.ErrnoException, socket) => {
     if (!(socket instanceof Socket)) throw new TypeError('not a socket');
     const exchange = connections.get(socket)?.current;
-    if (exchange?.failBody) exchange.failBody(new S3Error('IncompleteBody', undefined, { cause: error }));
+    if (exchange?.failBody || (exchange?.req.complete === false && isParseError(error)))
+      exchange.breakBody(new S3Error('IncompleteBody', undefined, { cause: error }));
     else if (exchange !== undefined) exchange.destroy();
     else if (refused.has(socket)) discardUnparsed(error, socket, discardLimits);
     else {

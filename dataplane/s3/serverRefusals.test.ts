@@ -14,7 +14,7 @@ import {
 let store: TestStore;
 beforeAll(async () => {
   store = await openTestStore();
-});
+}, 60_000);
 afterAll(() => store[Symbol.asyncDispose]());
 
 let server: TestServer;
@@ -63,6 +63,30 @@ describe('what is not HTTP', () => {
     expect(await client.end()).toContain('<Code>InvalidRequest</Code>');
   });
 
+  it('in a body that is refused anyway does not keep the refusal from the client', async () => {
+    server = await startTestServer(store, { discardLimits: { bytes: 1000, ms: 20 } });
+    const client = wire();
+    client.send(
+      `PUT /${BUCKET}/a HTTP/1.1\r\nhost: ${HOST}\r\ntransfer-encoding: chunked\r\n\r\nnonsense\r\n`,
+    );
+    expect(await client.end()).toContain('<Code>AccessDenied</Code>');
+  });
+
+  it('in a body that is not yet received fails it when its turn comes', async () => {
+    const slow = slowBucket();
+    server = await startTestServer(store, { discardLimits: { bytes: 1000, ms: 20 } }, slow.change);
+    const client = wire();
+    const headers = [
+      ['transfer-encoding', 'chunked'],
+      ['x-amz-decoded-content-length', '5'],
+    ] as const;
+    const payload = 'STREAMING-UNSIGNED-PAYLOAD-TRAILER';
+    client.send(`${head('PUT', `/${BUCKET}/a`, headers, '', payload)}nonsense\r\n`);
+    await slow.asked;
+    slow.goOn();
+    expect(await client.end()).toContain('<Code>IncompleteBody</Code>');
+  });
+
   it('behind a good request costs that client its connection, and nobody else', async () => {
     const slow = slowBucket();
     server = await startTestServer(store, {}, slow.change);
@@ -85,8 +109,7 @@ describe('the head of a request', () => {
     const encryption = ['x-amz-server-side-encryption', 'aws:kms'] as const;
     const text = head('PUT', `/${BUCKET}/a`, [...many, encryption, ['content-length', '0']]);
     client.send(text.replaceAll('a: \r\n', 'a:\r\n'));
-    // Not signed, and therefore noticed at all.
-    expect(await client.until('</Error>')).toContain('<HeadersNotSigned>x-amz-server-side-encryption<');
+    expect(await client.until('</Error>')).toContain('<ArgumentName>x-amz-server-side-encryption<');
   });
 
   it.each([

@@ -170,6 +170,7 @@ function pump(
     req.on('data', onData).on('end', onEnd).on('error', onError).on('close', onClose);
     // The client went away before anybody listened: none of these events will come.
     if (req.destroyed) onClose();
+    else if (exchange.brokenBody !== null) fail(exchange.brokenBody);
   });
 }
 

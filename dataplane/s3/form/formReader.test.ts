@@ -30,6 +30,7 @@ function source(): Source {
     bytesIn: 0,
     waitingForClient: false,
     failBody: null,
+    brokenBody: null,
     acceptBody: () => undefined,
   };
 }

@@ -35,6 +35,7 @@ export interface FormSource {
   bytesIn: number;
   waitingForClient: boolean;
   failBody: ((error: S3Error) => void) | null;
+  readonly brokenBody: S3Error | null;
   acceptBody(): void;
 }
 
@@ -72,6 +73,7 @@ export class FormReader {
     req.on('data', this.#onData).on('end', this.#onEnd).on('error', this.#onError).on('close', this.#onClose);
     // The client went away before anybody listened: none of these events will come.
     if (req.destroyed) this.#onClose();
+    else if (exchange.brokenBody !== null) this.#fail(exchange.brokenBody);
   }
 
   /** The fields before the file, and the file; null when the form has none. */
