@@ -26,6 +26,8 @@ describe('a signing time', () => {
   it.each([
     ['Fri, 24 May 2013 00:00:00 GMT', TIMESTAMP],
     ['Fri, 24 May 2013 00:00:00 +0000', TIMESTAMP],
+    ['Fri, 24 May 2013 00:00:00 -0000', TIMESTAMP],
+    ['Fri, 24 May 2013 00:00:00 +0100', null],
     [TIMESTAMP, TIMESTAMP],
     ['Fri, 24 Mai 2013 00:00:00 GMT', null],
     ['24 May 2013', null],

@@ -27,8 +27,9 @@ export function headerSigningTime(headers: HeaderBag): SigningTime | null {
   const date = foldedValue(headers, 'date');
   const basic = parseTimestamp(date);
   if (basic !== null) return basic;
-  // The HTTP date of RFC 9110, section 5.6.7, nothing else that Date.parse would guess at.
-  if (!/^[A-Z][a-z]{2}, \d\d [A-Z][a-z]{2} \d{4} \d\d:\d\d:\d\d (GMT|\+0000)$/.test(date)) return null;
+  // The HTTP date of RFC 9110, section 5.6.7, and nothing else that Date.parse would guess at. RFC 5322 writes UTC as
+  // +0000, and as -0000 when no place is meant: so does botocore when its caller set a Date.
+  if (!/^[A-Z][a-z]{2}, \d\d [A-Z][a-z]{2} \d{4} \d\d:\d\d:\d\d (GMT|[+-]0000)$/.test(date)) return null;
   const ms = Date.parse(date);
   return Number.isNaN(ms) ? null : { timestamp: formatTimestamp(ms), ms };
 }
