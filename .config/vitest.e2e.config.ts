@@ -17,7 +17,7 @@ export default defineConfig({
     environment: 'node',
     env: coverage === undefined ? {} : { NODE_V8_COVERAGE: coverage },
     fileParallelism: false,
-    testTimeout: soak ? 3_600_000 : 180_000,
+    testTimeout: soak ? 3_600_000 : 300_000,
     hookTimeout: 120_000,
   },
 });
