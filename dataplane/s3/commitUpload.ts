@@ -66,6 +66,7 @@ async function commitOnce(
   const joined = await joinParts(services.metadata, opened, listed);
   requireExpected(expected, joined);
   const { size, partCount, md5, pages, checksum } = joined;
+  const { uploadId, revision } = upload;
   // The same data key, sealed for the version that it now belongs to under the bucket's newest key.
   const keys =
     opened.dataKey === null ? null : { dataKey: opened.dataKey, ...(await writingKey(services, bucket)) };
@@ -87,7 +88,8 @@ async function commitOnce(
   await commitConditionally(
     evaluate,
     expectation,
-    (expectCurrent) => services.metadata.completeUpload(upload, version, pages, expectCurrent),
+    (expectCurrent) =>
+      services.metadata.completeUpload({ uploadId, revision }, version, pages, expectCurrent),
     (error) => error instanceof MetadataError && error.code === 'PreconditionFailed',
   );
   return completedObject(md5, partCount, checksum);

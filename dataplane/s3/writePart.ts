@@ -24,7 +24,8 @@ export async function writePart<T extends PartBytes>(
   part: { readonly partNumber: number; readonly plaintextSize: number },
   fill: (writer: BodyWriter) => Promise<T>,
 ): Promise<{ readonly bytes: T; readonly lastModifiedMs: number }> {
-  const { upload, dataKey } = opened;
+  const { dataKey } = opened;
+  const { bucketUid, uploadId } = opened.upload;
   const { plaintextSize, partNumber } = part;
   const options = { dataKey, plaintextSize, mayInline: false };
   const { stored, received: bytes } = await stageBody(services, options, fill);
@@ -34,7 +35,7 @@ export async function writePart<T extends PartBytes>(
     const { size, md5, checksum } = bytes;
     const digests = { md5, checksum };
     const row = sealPart(opened, { partNumber, size, stored, digests, lastModifiedMs });
-    await services.metadata.commitPart(upload, row, stored.crcs);
+    await services.metadata.commitPart({ bucketUid, uploadId }, row, stored.crcs);
   });
   return { bytes, lastModifiedMs };
 }
