@@ -19,7 +19,10 @@ export const verifyCommand: Command = {
     const json = flags.has('json');
     return await withSettings(config, output, async (settings) => {
       await using stores = await openStores(settings);
-      const progress = new Progress(() => performance.now(), output.stderr);
+      const progress = new Progress(
+        () => performance.now(),
+        (line) => output.stderr(line),
+      );
       const summary = await verify({
         stores,
         scope: { bucket: bucket ?? null, keyPrefix: Buffer.from(keyPrefix ?? '') },
@@ -45,15 +48,16 @@ function jsonLine(type: string, fields: Record<string, unknown>): string {
   return `${JSON.stringify({ type, ...fields })}\n`;
 }
 
-function tellSummary({ stdout }: CommandOutput, summary: VerifySummary, elapsedMs: number): void {
+function tellSummary(output: CommandOutput, summary: VerifySummary, elapsedMs: number): void {
   const { buckets, objects, bytes, findings, unchecked, unnamedFiles } = summary;
   const seconds = (elapsedMs / 1_000).toFixed(1);
-  stdout(`verified ${buckets} buckets, ${objects} objects, ${bytes} bytes in ${seconds} s: `);
-  stdout(findings === 0 ? 'nothing is wrong' : `${findings} findings`);
-  stdout(unchecked === 0 ? '\n' : `, ${unchecked} not checked\n`);
+  output.stdout(`verified ${buckets} buckets, ${objects} objects, ${bytes} bytes in ${seconds} s: `);
+  output.stdout(findings === 0 ? 'nothing is wrong' : `${findings} findings`);
+  output.stdout(unchecked === 0 ? '\n' : `, ${unchecked} not checked\n`);
   if (unnamedFiles === null) return;
   const { collectable, inFlight, foreign } = unnamedFiles;
-  if (collectable > 0) stdout(`${collectable} files are left over and will be collected\n`);
-  if (inFlight > 0) stdout(`${inFlight} files of the newest process have no row (yet)\n`);
-  if (foreign > 0) stdout(`${foreign} files are of processes that this metadata does not know: left alone\n`);
+  if (collectable > 0) output.stdout(`${collectable} files are left over and will be collected\n`);
+  if (inFlight > 0) output.stdout(`${inFlight} files of the newest process have no row (yet)\n`);
+  if (foreign > 0)
+    output.stdout(`${foreign} files are of processes that this metadata does not know: left alone\n`);
 }

@@ -1,6 +1,6 @@
 /** What inspect answers: a tree that JSON shows as it is, and text in a form for people. */
 import { judge } from './findings.ts';
-import { printable } from './printable.ts';
+import { escaped, printable } from './printable.ts';
 
 export type Shown = string | number | boolean | null | readonly Shown[] | { readonly [name: string]: Shown };
 
@@ -18,7 +18,7 @@ export class Verdicts {
   readonly unknown: string[] = [];
 
   /** `good` when the check passes, else what is the matter, which is noted as well. */
-  async of(subject: string, good: string, check: () => Promise<unknown> | unknown): Promise<string> {
+  async of(subject: string, good: string, check: () => unknown): Promise<string> {
     try {
       await check();
       return good;
@@ -75,7 +75,8 @@ function block(value: { readonly [name: string]: Shown }, indent: string): strin
 
 /** An entry of a list: its first line carries the dash. */
 function item(value: Shown, indent: string): string[] {
-  if (typeof value !== 'object' || value === null || isList(value)) return [`${indent}- ${String(value)}`];
+  if (isList(value)) return value.flatMap((entry) => item(entry, indent));
+  if (typeof value !== 'object' || value === null) return [`${indent}- ${printable(String(value))}`];
   return block(value, `${indent}  `).map((text, i) => (i === 0 ? `${indent}- ${text.trimStart()}` : text));
 }
 
@@ -83,8 +84,8 @@ function item(value: Shown, indent: string): string[] {
 export function explanationText({ report, wrong, unknown }: Explanation): string {
   const all = [
     ...block(report, ''),
-    ...wrong.map((why) => `WRONG: ${why}`),
-    ...unknown.map((why) => `NOT CHECKED: ${why}`),
+    ...wrong.map((why) => `WRONG: ${escaped(why)}`),
+    ...unknown.map((why) => `NOT CHECKED: ${escaped(why)}`),
   ];
   return `${all.join('\n')}\n`;
 }

@@ -17,15 +17,18 @@ export async function verifyBucket(checks: Checks, entry: BucketEntry, prefix: U
     await checkKeyVersions(checks, doubts, bucket, keys);
     if (prefix.byteLength === 0) await checkUsage(checks, doubts, bucket);
   }
-  await doubts.settle(checks, async () => {
+  const stillThere = async (): Promise<boolean> => {
     const now = await checks.stores.metadata.bucketEntry(name);
     return now?.bucketUid === entry.bucketUid;
-  });
+  };
+  await doubts.settle(checks, stillThere);
   if (bucket instanceof MetadataError) return;
-  await doubts.attempt({ bucket: name }, async () => {
+  const reading = new Doubts();
+  await reading.attempt({ bucket: name }, async () => {
     await verifyObjects(checks, bucket, keys, prefix);
     await verifyUploads(checks, bucket, keys, prefix);
   });
+  await reading.settle(checks, stillThere);
 }
 
 /** Every row must be authentic, and the key that it names the one that was made. */
