@@ -123,10 +123,9 @@ export function sign(access: S3Access, request: RawRequest): Signed {
     (key, part) => hmac(key, part),
     hmac(hmac(`AWS4${secret}`, date), request.region ?? access.region),
   );
-  const signature = hmac(
-    signingKey,
-    ['AWS4-HMAC-SHA256', timestamp, scope, sha256(canonical)].join('\n'),
-  ).toString('hex');
+  // What is signed are the bytes of the wire, one per character.
+  const hash = sha256(Buffer.from(canonical, 'latin1'));
+  const signature = hmac(signingKey, ['AWS4-HMAC-SHA256', timestamp, scope, hash].join('\n')).toString('hex');
   if (request.presigned === true) query.push(['X-Amz-Signature', signature]);
   else {
     headers.push([
