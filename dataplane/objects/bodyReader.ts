@@ -12,6 +12,7 @@ import { FormatError } from '../crypto/errors.ts';
 import { HEADER_BYTES, storedSize, TAG_BYTES } from '../crypto/sizes.ts';
 import type { BlobLocation, Metadata } from '../metadata/metadata.ts';
 import { CRC_BLOCK_BYTES } from './bodyWriter.ts';
+import { readingRows, verifying } from './damage.ts';
 import { partsInRange } from './partPages.ts';
 import { PlainBlocks } from './plainBlocks.ts';
 import type { OpenedVersion } from './version.ts';
@@ -41,6 +42,17 @@ export interface BodyCipher {
  * false when the sink gave up. FormatError 'Integrity' when bytes do not verify or are missing.
  */
 export async function sendBody(
+  sources: BodySources,
+  opened: OpenedVersion,
+  first: number,
+  last: number,
+  sink: ByteSink,
+): Promise<boolean> {
+  const place = { subject: 'blob', versionId: opened.version.versionId } as const;
+  return await verifying(place, () => sendVerified(sources, opened, first, last, sink));
+}
+
+async function sendVerified(
   sources: BodySources,
   opened: OpenedVersion,
   first: number,
@@ -117,6 +129,18 @@ export async function sendBlob(
   last: number,
   sink: ByteSink,
 ): Promise<boolean> {
+  const place = { subject: 'blob', blobId: blob.location.blobId } as const;
+  return await verifying(place, () => sendStored(sources, cipher, blob, first, last, sink));
+}
+
+async function sendStored(
+  sources: Parameters<typeof sendBlob>[0],
+  cipher: BodyCipher | null,
+  blob: BlobOfBody,
+  first: number,
+  last: number,
+  sink: ByteSink,
+): Promise<boolean> {
   const opener = await openerOf(sources.metadata, cipher, blob, first, last);
   const reader = await openStored(sources.blobs, blob.location);
   try {
@@ -154,7 +178,9 @@ async function openerOf(
     const crcs =
       blob.size === 0
         ? new Uint8Array(0)
-        : await metadata.blobCrcs(blob.location.blobId, firstBlock, lastBlock);
+        : await readingRows({ subject: 'blob', blobId: blob.location.blobId }, () =>
+            metadata.blobCrcs(blob.location.blobId, firstBlock, lastBlock),
+          );
     return new PlainBlocks(blob.location.blobId, firstBlock, crcs);
   }
   const { dataKey, suite, chunkLog2 } = cipher;

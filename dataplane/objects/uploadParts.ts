@@ -10,6 +10,7 @@ import {
 } from '../crypto/parts.ts';
 import type { UploadPart } from '../metadata/metadata.ts';
 import type { StoredBody } from './bodyWriter.ts';
+import { damageAt } from './damage.ts';
 import type { OpenedUpload } from './uploads.ts';
 
 export interface PartContent {
@@ -38,7 +39,16 @@ export function sealPart({ upload, dataKey }: OpenedUpload, content: PartContent
 }
 
 /** The digests of a stored part, its MAC verified. FormatError 'Integrity' when it is not what was written. */
-export function openPart({ upload, dataKey }: OpenedUpload, part: UploadPart): PartDigests {
+export function openPart(opened: OpenedUpload, part: UploadPart): PartDigests {
+  try {
+    return verifyPart(opened, part);
+  } catch (error) {
+    const { uploadId } = opened.upload;
+    throw damageAt({ subject: 'upload', uploadId, blobId: part.location.blobId }, error);
+  }
+}
+
+function verifyPart({ upload, dataKey }: OpenedUpload, part: UploadPart): PartDigests {
   const { partNumber, size, salt, digestSalt, digests, location } = part;
   if (dataKey === null) return decodeDigests(digests);
   if (salt === null || digestSalt === null || part.partMac === null) {

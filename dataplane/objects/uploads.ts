@@ -13,6 +13,7 @@ import { DEFAULT_CHUNK_LOG2 } from '../crypto/sizes.ts';
 import type { UploadMeta } from '../crypto/upload.ts';
 import { decodeUploadMeta, encodeUploadMeta, openUploadMeta, sealUploadMeta } from '../crypto/upload.ts';
 import type { UploadRow } from '../metadata/metadata.ts';
+import { verifying } from './damage.ts';
 import type { SealingKeys } from './version.ts';
 
 /** What a new upload is, before it is sealed. */
@@ -62,6 +63,14 @@ export interface OpenedUpload {
  * FormatError 'Integrity' when anything does not verify.
  */
 export async function openUpload(
+  upload: UploadRow,
+  bucketKeyOf: (n: number) => Promise<KeyObject>,
+): Promise<OpenedUpload> {
+  const place = { subject: 'upload', uploadId: upload.uploadId } as const;
+  return await verifying(place, () => openRow(upload, bucketKeyOf));
+}
+
+async function openRow(
   upload: UploadRow,
   bucketKeyOf: (n: number) => Promise<KeyObject>,
 ): Promise<OpenedUpload> {

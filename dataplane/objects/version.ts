@@ -14,6 +14,7 @@ import type { PrivateRecord, PublicRecord } from '../crypto/record.ts';
 import { decodePrivate, encodePrivate, openRecord, sealRecord } from '../crypto/record.ts';
 import { DEFAULT_CHUNK_LOG2 } from '../crypto/sizes.ts';
 import type { BucketDocument, Id, NewVersion, ObjectVersion } from '../metadata/metadata.ts';
+import { verifying } from './damage.ts';
 import type { ListKeys } from './listKeys.ts';
 
 const FORMAT = 1;
@@ -123,6 +124,15 @@ export interface OpenedVersion {
  * FormatError 'Integrity' when anything does not verify, or a plain row stands where none may be.
  */
 export async function openVersion(
+  bucket: BucketDocument,
+  version: ObjectVersion,
+  bucketKeyOf: (n: number) => Promise<KeyObject>,
+): Promise<OpenedVersion> {
+  const place = { subject: 'record', versionId: version.versionId } as const;
+  return await verifying(place, () => openRow(bucket, version, bucketKeyOf));
+}
+
+async function openRow(
   bucket: BucketDocument,
   version: ObjectVersion,
   bucketKeyOf: (n: number) => Promise<KeyObject>,

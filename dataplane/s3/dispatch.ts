@@ -6,7 +6,7 @@ import { announcedTrailers, collectEncryptionHeaders, withTrailers } from '../he
 import type { Operation, S3Context } from './context.ts';
 import { S3Error } from './errors.ts';
 import type { Exchange } from './exchange.ts';
-import { isIntegrityFailure, toS3Error } from './faults.ts';
+import { damagedPlace, isIntegrityFailure, toS3Error } from './faults.ts';
 import { requireSoundFraming } from './framing.ts';
 import { OPERATIONS } from './operations/operations.ts';
 import { postObject } from './operations/postObject.ts';
@@ -79,7 +79,11 @@ export async function dispatch(
     seen.code = failure.code;
     if (failure.status >= 500) {
       const level = isIntegrityFailure(error) ? 'error' : 'warn';
-      log[level]({ err: failure, operation: seen.operation, bucket: seen.target?.bucket }, 'request failed');
+      const { operation, target } = seen;
+      log[level](
+        { err: failure, operation, bucket: target?.bucket, ...damagedPlace(error) },
+        'request failed',
+      );
     }
     if (!exchange.canAnswer) exchange.destroy();
     else if (exchange.signal.aborted) seen.code = 'ClientGone';

@@ -4,6 +4,7 @@ import { FormatError } from '../crypto/errors.ts';
 import { KmsError } from '../keys/keys.ts';
 import { MetadataError } from '../metadata/metadata.ts';
 import type { S3Metrics } from '../monitoring/s3Metrics.ts';
+import { type DamagedPlace, DamageError } from '../objects/damage.ts';
 import { S3Error } from './errors.ts';
 
 /** Seconds that a client should wait when the KMS, the disk or the writer cannot serve it now. */
@@ -15,7 +16,8 @@ export function toS3Error(error: unknown, metrics: S3Metrics): S3Error {
   if (error instanceof KmsError) return fromKms(error, metrics);
   if (error instanceof MetadataError) return fromMetadata(error, metrics);
   if (error instanceof FormatError) {
-    metrics.integrityFailure('blob');
+    // Without a place it is a row that only a listing reads.
+    metrics.integrityFailure(damagedPlace(error)?.subject ?? 'record');
     return new S3Error('InternalError', undefined, { cause: error });
   }
   if (error instanceof BlobError && error.code !== 'NotFound') return unavailable(error);
@@ -26,6 +28,11 @@ export function toS3Error(error: unknown, metrics: S3Metrics): S3Error {
 export function isIntegrityFailure(error: unknown): boolean {
   if (error instanceof FormatError) return true;
   return error instanceof MetadataError && error.code === 'Integrity';
+}
+
+/** Where the damage is that this error tells of; null for all other errors. */
+export function damagedPlace(error: unknown): DamagedPlace | null {
+  return error instanceof DamageError ? error.place : null;
 }
 
 function unavailable(cause: Error): S3Error {

@@ -1,7 +1,7 @@
 /** What GetObject and HeadObject share: the version, opened and verified, the conditions, the range, the headers. */
 import { bucketKey } from '../buckets/bucketKeys.ts';
-import { FormatError } from '../crypto/errors.ts';
 import type { BucketDocument, PinnedVersion } from '../metadata/metadata.ts';
+import { DamageError, readingRows } from '../objects/damage.ts';
 import { partByNumber } from '../objects/partPages.ts';
 import { etagOf, type OpenedVersion, openVersion } from '../objects/version.ts';
 import { checksumHeaders } from './checksumHeaders.ts';
@@ -46,7 +46,10 @@ export async function currentVersion(
   bucket: BucketDocument,
   key: Uint8Array,
 ): Promise<PinnedVersion> {
-  const pinned = await services.metadata.currentVersion(bucket.bucketUid, key);
+  // The row of the bucket was verified just now: what does not fit is the version's.
+  const pinned = await readingRows({ subject: 'record' }, () =>
+    services.metadata.currentVersion(bucket.bucketUid, key),
+  );
   if (pinned === null) {
     throw new S3Error('NoSuchKey', undefined, { details: { Key: Buffer.from(key).toString('utf8') } });
   }
@@ -128,6 +131,9 @@ async function partRange(services: S3Services, opened: OpenedVersion, text: stri
   const part = await partByNumber(services.metadata, version, keys?.dataKey ?? null, partNumber);
   if (part === null) throw new S3Error('InvalidPartNumber');
   if (part.offset + part.size > version.size)
-    throw new FormatError('Integrity', 'part reaches past its object');
+    throw new DamageError('Integrity', 'part reaches past its object', {
+      subject: 'parts',
+      versionId: version.versionId,
+    });
   return { first: part.offset, last: part.offset + part.size - 1 };
 }
