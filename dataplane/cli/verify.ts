@@ -1,4 +1,4 @@
-import { placeJson, placeText } from '../recovery/findings.ts';
+import { type Place, placeJson, placeText } from '../recovery/findings.ts';
 import { Progress } from '../recovery/progress.ts';
 import { openStores } from '../recovery/stores.ts';
 import { type VerifySummary, verify } from '../recovery/verify.ts';
@@ -28,11 +28,11 @@ export const verifyCommand: Command = {
         scope: { bucket: bucket ?? null, keyPrefix: Buffer.from(keyPrefix ?? '') },
         progress,
         found: (finding) => {
-          const line = `${placeText(finding)}: ${finding.what}`;
+          const line = placed(finding, finding.what);
           output.stdout(json ? jsonLine('finding', placeJson(finding)) : `WRONG: ${line}\n`);
         },
         unchecked: (unchecked) => {
-          const line = `${placeText(unchecked)}: ${unchecked.reason}`;
+          const line = placed(unchecked, unchecked.reason);
           output.stdout(json ? jsonLine('unchecked', placeJson(unchecked)) : `NOT CHECKED: ${line}\n`);
         },
       });
@@ -43,6 +43,12 @@ export const verifyCommand: Command = {
     });
   },
 };
+
+/** What is wrong with the installation as a whole has no place. */
+function placed(place: Place, what: string): string {
+  const where = placeText(place);
+  return where === '' ? what : `${where}: ${what}`;
+}
 
 function jsonLine(type: string, fields: Record<string, unknown>): string {
   return `${JSON.stringify({ type, ...fields })}\n`;

@@ -8,6 +8,8 @@ import { NotFoundError, type Stores } from './stores.ts';
 import { verifyBucket } from './verifyBuckets.ts';
 
 const BUCKETS_PER_PAGE = 64;
+/** More of them would say nothing new. */
+const MISCOUNTED_LIMIT = 100;
 
 export interface VerifyScope {
   /** null = all buckets. */
@@ -64,6 +66,8 @@ export async function verify({ stores, scope, progress, ...tell }: VerifyOptions
   if (scope.bucket === null && scope.keyPrefix.byteLength === 0) {
     for (const uid of await stores.metadata.bucketlessUids())
       checks.found({ what: `objects stand under ${uid}, which no bucket has` });
+    for (const { bodyId, refs, versions } of await stores.metadata.miscountedBodies(MISCOUNTED_LIMIT))
+      checks.found({ what: `body ${bodyId} counts ${refs} references, ${versions} versions name it` });
     unnamedFiles = await countUnnamedFiles(stores);
   }
   return { ...count, objects: progress.objects, bytes: progress.bytes, unnamedFiles };

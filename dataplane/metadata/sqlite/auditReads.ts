@@ -53,6 +53,13 @@ export interface StoredBlob {
   readonly storedBytes: number;
 }
 
+/** A body whose count of references is not the number of versions that name it. */
+export interface MiscountedBody {
+  readonly bodyId: Id;
+  readonly refs: number;
+  readonly versions: number;
+}
+
 const bucketColumns = 'name, bucket_uid, owner_id, document, control_mac';
 
 export class AuditReads {
@@ -68,6 +75,8 @@ export class AuditReads {
   readonly #usage: StatementSync;
   readonly #blob: StatementSync;
   readonly #partsWithoutBlob: StatementSync;
+  readonly #references: StatementSync;
+  readonly #miscounted: StatementSync;
   readonly #bodyBySalt: StatementSync;
   readonly #partBySalt: StatementSync;
 
@@ -110,6 +119,14 @@ export class AuditReads {
     this.#partsWithoutBlob = db.prepare(
       `SELECT part_number FROM upload_part WHERE upload_id = ? AND part_number > ?
          AND blob_id NOT IN (SELECT blob_id FROM blob) ORDER BY part_number LIMIT ?`,
+    );
+    this.#references = db.prepare(
+      'SELECT (SELECT coalesce(sum(refs), 0) FROM body) AS refs, (SELECT count(*) FROM object_version) AS versions',
+    );
+    this.#miscounted = db.prepare(
+      `WITH named AS (SELECT body_no, count(*) AS versions FROM object_version GROUP BY body_no)
+       SELECT body_id, refs, coalesce(versions, 0) AS versions FROM body LEFT JOIN named USING (body_no)
+       WHERE refs <> coalesce(versions, 0) ORDER BY body_no LIMIT ?`,
     );
     this.#bodyBySalt = db.prepare('SELECT blob_id FROM body WHERE salt = ?');
     this.#partBySalt = db.prepare('SELECT blob_id FROM upload_part WHERE salt = ?');
@@ -197,6 +214,17 @@ export class AuditReads {
     return this.#partsWithoutBlob
       .all(uploadId, afterPartNumber, limit)
       .map((row) => integer(row, 'part_number'));
+  }
+
+  /** Bodies that would be deleted too early, or never. Names them only when the sums differ: it needs memory for that. */
+  miscountedBodies(limit: number): MiscountedBody[] {
+    const sums = this.#references.get() ?? {};
+    if (integer(sums, 'refs') === integer(sums, 'versions')) return [];
+    return this.#miscounted.all(limit).map((row) => ({
+      bodyId: text(row, 'body_id'),
+      refs: integer(row, 'refs'),
+      versions: integer(row, 'versions'),
+    }));
   }
 
   /** The blob of a body or of an open upload's part with this salt; finished parts are found by their names only. */

@@ -6,6 +6,7 @@ import {
   type BucketEntry,
   type KeyVersionEntry,
   type ListedEntry,
+  type MiscountedBody,
   type StoredBlob,
   type UploadEntry,
   type UsageEntry,
@@ -77,6 +78,7 @@ export interface Inventory {
     limit: number,
   ) => Promise<readonly number[]>;
   readonly storedBlob: (blobId: Id) => Promise<StoredBlob | null>;
+  readonly miscountedBodies: (limit: number) => Promise<readonly MiscountedBody[]>;
   readonly blobIdOfSalt: (salt: Uint8Array) => Promise<Id | null>;
   /** What names a blob; null when nothing does. Reads every row: for a person who waits. */
   readonly blobUse: (blobId: Id) => Promise<BlobUse | null>;
@@ -145,6 +147,7 @@ export function openReads(path: string, controlKey: KeyObject): Reads {
     partsWithoutBlob: (uploadId, afterPartNumber, limit) =>
       answer(() => audit.partsWithoutBlob(uploadId, afterPartNumber, limit)),
     storedBlob: (blobId) => answer(() => audit.blob(blobId)),
+    miscountedBodies: (limit) => answer(() => snapshot(db, () => audit.miscountedBodies(limit))),
     blobIdOfSalt: (salt) => answer(() => audit.blobIdOfSalt(salt)),
     blobUse: (blobId) => answer(() => uses.find(blobId)),
   };
