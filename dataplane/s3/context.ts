@@ -33,7 +33,9 @@ export async function requireBucket(
 ): Promise<BucketDocument> {
   const bucket = name === null ? null : await services.metadata.bucket(name);
   // A bucket whose key is not ready exists for nobody but the CreateBucket that resumes it.
-  if (bucket === null || bucket.state !== 'Ready') throw new S3Error('NoSuchBucket');
+  if (bucket === null || bucket.state !== 'Ready') {
+    throw new S3Error('NoSuchBucket', undefined, { details: { BucketName: name ?? '' } });
+  }
   if (bucket.ownerId !== principal.ownerId) throw new S3Error('AccessDenied');
   return bucket;
 }

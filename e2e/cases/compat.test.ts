@@ -178,6 +178,17 @@ describe.each(BUCKETS)('in the %s bucket', (bucket) => {
   });
 });
 
+describe('an error document names what is missing', () => {
+  it.each([
+    ['/no-such-bucket/kept', 'NoSuchBucket', '<BucketName>no-such-bucket</BucketName>'],
+    ['/plain/absent', 'NoSuchKey', '<Key>absent</Key>'],
+  ])('%s is %s', async (path, code, element) => {
+    const answer = await request('GET', path);
+    expect(shortly(answer)).toBe(`404 ${code}`);
+    expect(answer.body.toString()).toContain(element);
+  });
+});
+
 describe('a request that is not signed with version 4', () => {
   const answer = async (path: string, headers: Readonly<Record<string, string>> = {}): Promise<string> => {
     const response = await fetch(stand.sealgate.endpoint + path, { headers });
