@@ -1,6 +1,7 @@
 /** What docs/s3-compatibility.md says, tried over HTTP, and answers that a conformance suite found wrong once. */
 import { createHmac } from 'node:crypto';
 import { readFileSync } from 'node:fs';
+import { crc32 } from 'node:zlib';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type RawAnswer, type RawRequest, send } from '../harness/signedRequest.ts';
 import { BUCKETS, type Stand, startStand } from '../harness/stand.ts';
@@ -165,6 +166,26 @@ describe.each(BUCKETS)('in the %s bucket', (bucket) => {
     ];
     const listing = await request('GET', `/${bucket}`, Buffer.alloc(0), { query });
     expect(listing.body.toString()).toContain('<Key>list/a+b%2Bc</Key>');
+  });
+
+  it('checksums are told with the object that came with one, and in no listing', async () => {
+    const checksum = 'x-amz-checksum-crc32';
+    const crc = Buffer.alloc(4);
+    crc.writeUInt32BE(crc32(BODY));
+    const sums: Headers = [[checksum, crc.toString('base64')]];
+    await request('PUT', `/${bucket}/sums/with`, BODY, { headers: sums });
+    await request('PUT', `/${bucket}/sums/without`, BODY);
+    const told = async (key: string): Promise<string[]> => {
+      const headers: Headers = [['x-amz-checksum-mode', 'ENABLED']];
+      const head = await request('HEAD', `/${bucket}/sums/${key}`, Buffer.alloc(0), { headers });
+      return Object.keys(head.headers).filter((name) => name.startsWith('x-amz-checksum-'));
+    };
+    expect(await told('with')).toContain(checksum);
+    expect(await told('without')).toEqual([]);
+    const query: Query = [['prefix', 'sums/']];
+    const listing = await request('GET', `/${bucket}`, Buffer.alloc(0), { query });
+    expect(listing.body.toString()).toContain('<Key>sums/with</Key>');
+    expect(listing.body.toString()).not.toContain('Checksum');
   });
 
   it('an empty continuation token is none of ours', async () => {
