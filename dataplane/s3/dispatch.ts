@@ -98,7 +98,7 @@ export async function dispatch(
         operation: seen.operation,
         method: req.method,
         bucket: seen.target?.bucket ?? null,
-        key: seen.target?.key?.toString('utf8') ?? null,
+        key: loggedKey(seen.target),
         status,
         code: seen.code,
         bytesIn,
@@ -109,6 +109,12 @@ export async function dispatch(
       'request',
     );
   }
+}
+
+/** The key for the log. A presigned URL whose `?` was encoded by mistake is a key, with a signature that still works. */
+function loggedKey(target: Target | null): string | null {
+  const key = target?.key?.toString('utf8') ?? null;
+  return key === null ? null : key.replace(/(signature=)[^&]*/gi, '$1[redacted]');
 }
 
 /** What two servers could read differently ends the connection, so that nothing behind it is taken for a request. */

@@ -184,4 +184,14 @@ describe('the server', () => {
     await drained;
     expect((await client.end()).toLowerCase()).toContain('connection: close');
   });
+
+  it('does not log the signature of a presigned URL whose question mark was encoded', async () => {
+    server = await startTestServer(store);
+    const client = wire();
+    client.send(head('GET', `/${BUCKET}/a%3FX-Amz-Signature=5ec7e7&x=y`));
+    await client.until('NoSuchKey');
+    await server.s3.drain();
+    expect(server.log.join('')).not.toContain('5ec7e7');
+    expect(server.log.join('')).toContain('X-Amz-Signature=[redacted]&x=y');
+  });
 });
