@@ -184,6 +184,9 @@ describe.each(BUCKETS)('a multipart upload to the %s bucket', (bucket) => {
     await stand.client.send(new PutObjectCommand({ Bucket: bucket, Key: 'repeat', Body: 'newer' }));
     expect((await refusal(complete(target, done))).code).toBe('NoSuchUpload');
     expect((await bytesOf(bucket, 'repeat')).toString()).toBe('newer');
+    const same = await create(bucket, 'repeat');
+    await complete(same, await upload(same, [Buffer.from('once')]));
+    expect((await refusal(complete(target, done))).code).toBe('NoSuchUpload');
   });
 
   it.each([
