@@ -77,7 +77,8 @@ export async function dispatch(
   } catch (error) {
     const failure = toS3Error(error, services.metrics);
     seen.code = failure.code;
-    if (failure.status >= 500) {
+    // What is not built is a client's question, not a fault of ours.
+    if (failure.status >= 500 && failure.code !== 'NotImplemented') {
       const level = isIntegrityFailure(error) ? 'error' : 'warn';
       const { operation, target } = seen;
       log[level](
