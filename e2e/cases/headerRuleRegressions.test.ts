@@ -3,7 +3,14 @@ import type { RawAnswer, RawRequest } from '../harness/signedRequest.ts';
 import { send, sign } from '../harness/signedRequest.ts';
 import { answerBeforeBody, watchBlobs } from './headerRules/bodies.ts';
 import { CARRIERS, type Plan } from './headerRules/carriers.ts';
-import { ENCRYPTION_RULE, makeWorld, md5Hex, type OpenUpload, type World } from './headerRules/world.ts';
+import {
+  completionOf,
+  ENCRYPTION_RULE,
+  makeWorld,
+  md5Hex,
+  type OpenUpload,
+  type World,
+} from './headerRules/world.ts';
 
 const SSE = 'x-amz-server-side-encryption';
 const SCAL_SSE = 'x-amz-scal-server-side-encryption';
@@ -62,14 +69,8 @@ const partRequest = (bucket: string, uploadId: string, body: Buffer): RawRequest
   ],
   body,
 });
-const completion = (bucket: string, uploadId: string, part: Buffer): RawRequest => ({
-  method: 'POST',
-  path: `/${bucket}/upload`,
-  query: [['uploadId', uploadId]],
-  body: Buffer.from(
-    `<CompleteMultipartUpload><Part><PartNumber>1</PartNumber><ETag>"${md5Hex(part)}"</ETag></Part></CompleteMultipartUpload>`,
-  ),
-});
+const completion = (bucket: string, uploadId: string, part: Buffer): RawRequest =>
+  completionOf({ bucket, key: 'upload', uploadId, etag: `"${md5Hex(part)}"` });
 
 describe('what earlier systems got wrong', () => {
   it('CreateMultipartUpload with AES256 on a plain bucket is refused, and nothing uploaded there is ever called encrypted', async () => {

@@ -11,6 +11,8 @@ import { WRITES } from './headerRules/writes.ts';
 
 /** Requests at once: enough for both workers. */
 const AT_ONCE = 16;
+/** Each accepted CompleteMultipartUpload and AbortMultipartUpload uses one up. */
+const SPARE_UPLOADS = 64;
 const MESSAGE = 'The encryption method specified is not supported';
 
 const page = readRulesPage();
@@ -19,7 +21,7 @@ const SUBJECTS = [...WRITES, ...READS_AND_OTHERS];
 
 let world: World;
 beforeAll(async () => {
-  world = await makeWorld();
+  world = await makeWorld(SPARE_UPLOADS);
 });
 afterAll(() => world?.close());
 
@@ -143,7 +145,7 @@ describe('the table of docs/header-rules.md over HTTP, cell by cell and carrier 
       expect(trials.some(({ wish }) => wish.entries.some((entry) => entry.name === name))).toBe(true);
     }
     expect(tried.trials).toBe(TRIALS);
-    expect(tried.refused).toBeGreaterThan(10_000);
+    expect(tried.refused).toBeGreaterThan(13_000);
     expect(tried.accepted).toBeGreaterThan(500);
   });
 

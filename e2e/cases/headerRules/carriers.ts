@@ -2,6 +2,7 @@
 import { createHmac } from 'node:crypto';
 import type { S3Access } from '../../harness/clients.ts';
 import { exchange, type RawAnswer, type RawRequest, send, sign } from '../../harness/signedRequest.ts';
+import { sendTrailers, type Trailers } from './trailers.ts';
 import type { Arrival, Entry, Wish } from './wishes.ts';
 
 /** A form upload; what it says about encryption is added by a carrier. */
@@ -36,12 +37,7 @@ interface Load {
   readonly header?: Pairs;
   readonly query?: Pairs;
   readonly presigned?: boolean;
-  /** Trailers of aws-chunked, or of HTTP itself. */
-  readonly trailers?: {
-    readonly by: 'aws-chunked' | 'HTTP';
-    readonly announced: boolean;
-    readonly pairs: Pairs;
-  };
+  readonly trailers?: Trailers;
   readonly before?: Pairs;
   readonly after?: Pairs;
 }
@@ -100,7 +96,7 @@ export const CARRIERS: readonly Carrier[] = [
   split('the query', EVERY, (part) => ({ query: part })),
   split('an aws-chunked trailer', ['read'], aws),
   split('a field behind the file', ['form'], (part) => ({ after: part })),
-  ...(['aws-chunked', 'HTTP'] as const).flatMap((by) =>
+  ...(['aws-chunked', 'signed aws-chunked', 'HTTP'] as const).flatMap((by) =>
     [true, false].map((announced) =>
       carrier(
         `${by} trailer, ${announced ? 'announced' : 'unannounced'}`,
@@ -162,35 +158,7 @@ function sendSigned(access: S3Access, request: RawRequest, load: Load): Promise<
     headers: [...(request.headers ?? []), ...header],
     query: [...(request.query ?? []), ...query],
   };
-  return send(access, trailers === undefined ? said : withTrailers(said, trailers));
-}
-
-function withTrailers(request: RawRequest, trailers: NonNullable<Load['trailers']>): RawRequest {
-  const body = request.body ?? Buffer.alloc(0);
-  const lines = trailers.pairs.map(([name, value]) => `${name}:${value}\r\n`).join('');
-  const announcement = [...new Set(trailers.pairs.map(([name]) => name))].join(',');
-  const byAws = trailers.by === 'aws-chunked';
-  const content = chunked(body, byAws ? lines : '');
-  const headers: [string, string][] = [
-    ['content-encoding', 'aws-chunked'],
-    ['x-amz-decoded-content-length', String(body.length)],
-  ];
-  if (trailers.announced) headers.push([byAws ? 'x-amz-trailer' : 'trailer', announcement]);
-  if (!byAws) headers.push(['transfer-encoding', 'chunked']);
-  return {
-    ...request,
-    headers: [...(request.headers ?? []), ...headers],
-    payloadHash: 'STREAMING-UNSIGNED-PAYLOAD-TRAILER',
-    withoutLength: !byAws,
-    wireBody: byAws ? content : chunked(content, lines),
-  };
-}
-
-/** The framing that HTTP and aws-chunked share. */
-function chunked(content: Buffer, trailerLines: string): Buffer {
-  const chunk =
-    content.length === 0 ? [] : [Buffer.from(`${content.length.toString(16)}\r\n`), content, '\r\n'];
-  return Buffer.concat([...chunk, `0\r\n${trailerLines}\r\n`].map((piece) => Buffer.from(piece)));
+  return trailers === undefined ? send(access, said) : sendTrailers(access, said, trailers);
 }
 
 const BOUNDARY = 'boundary-of-a-form';

@@ -20,8 +20,6 @@ export const contentEncrypted = (place: Place): boolean => place === 'encrypted'
 
 /** Too large to be kept inside the metadata database. */
 const BODY_BYTES = 70_000;
-/** Open uploads to be finished: each accepted Complete and Abort uses one up. */
-const SPARE_UPLOADS = 60;
 
 export const ENCRYPTION_RULE =
   '<ServerSideEncryptionConfiguration><Rule><ApplyServerSideEncryptionByDefault><SSEAlgorithm>AES256' +
@@ -52,6 +50,8 @@ export interface World {
   newPartNumber(): number;
   /** An upload that stays open. */
   openUpload(place: Place): OpenUpload;
+  /** An upload that was completed: `completed` is its object. */
+  completedUpload(place: Place): OpenUpload;
   /** One of those that may be ended. */
   takeUpload(place: Place): OpenUpload;
   /** Sends a request that must succeed. */
@@ -59,9 +59,21 @@ export interface World {
   close(): Promise<void>;
 }
 
+/** The request that completes an upload of one part. */
+export const completionOf = ({ bucket, key, uploadId, etag }: Omit<OpenUpload, 'body'>): RawRequest => ({
+  method: 'POST',
+  path: `/${bucket}/${key}`,
+  query: [['uploadId', uploadId]],
+  body: Buffer.from(
+    '<CompleteMultipartUpload xmlns="http://s3.amazonaws.com/doc/2006-03-01/">' +
+      `<Part><PartNumber>1</PartNumber><ETag>${etag}</ETag></Part></CompleteMultipartUpload>`,
+  ),
+});
+
 export const md5Hex = (bytes: Uint8Array): string => createHash('md5').update(bytes).digest('hex');
 
-export async function makeWorld(): Promise<World> {
+/** `spareUploads`: how many open uploads of each encrypted place may be ended; of the plain ones it is an eighth. */
+export async function makeWorld(spareUploads = 0): Promise<World> {
   const deployment = await startDeployment({ workers: 2 });
   const { server } = deployment;
   const sealedMarker = `sealed-${randomBytes(12).toString('hex')}`;
@@ -93,6 +105,7 @@ export async function makeWorld(): Promise<World> {
   const bodies = new Map<Place, Buffer>();
   const sources = new Map<Place, Buffer>();
   const open = new Map<Place, OpenUpload>();
+  const completed = new Map<Place, OpenUpload>();
   const spare = new Map<Place, OpenUpload[]>();
   const fill = async (place: Place): Promise<void> => {
     const encrypted = contentEncrypted(place);
@@ -106,8 +119,11 @@ export async function makeWorld(): Promise<World> {
     sources.set(place, source);
     await done({ method: 'PUT', path: `/${place}/source`, body: source });
     open.set(place, await openOne(place, 'open'));
+    const ended = await openOne(place, 'completed');
+    completed.set(place, ended);
+    await done(completionOf(ended));
     const uploads: OpenUpload[] = [];
-    const wanted = encrypted ? SPARE_UPLOADS : SPARE_UPLOADS / 10;
+    const wanted = encrypted ? spareUploads : spareUploads / 8;
     for (let i = 0; i < wanted; i += 6) {
       uploads.push(
         ...(await Promise.all(Array.from({ length: 6 }, (_, k) => openOne(place, `spare-${i + k}`)))),
@@ -133,6 +149,7 @@ export async function makeWorld(): Promise<World> {
     newBody,
     newName,
     newPartNumber: () => (partNumbers += 1),
+    completedUpload: (place) => found(completed.get(place), place),
     openUpload: (place) => found(open.get(place), place),
     takeUpload: (place) => found(spare.get(place)?.pop(), place),
     done,

@@ -3,6 +3,7 @@ import { send } from '../../harness/signedRequest.ts';
 import { type Attempt, type Subject, stored, storedObject, told } from './operations.ts';
 import {
   bucketEncrypted,
+  completionOf,
   contentEncrypted,
   type OpenUpload,
   PLACES,
@@ -168,21 +169,27 @@ const uploadPartCopy = uploadWrite('UploadPartCopy', 'none', (world, upload, tar
   };
 });
 
-const completeMultipartUpload = uploadWrite('CompleteMultipartUpload', 'read', (world, upload, _, place) => {
-  const { key, uploadId, etag } = upload;
-  const body = Buffer.from(
-    '<CompleteMultipartUpload xmlns="http://s3.amazonaws.com/doc/2006-03-01/">' +
-      `<Part><PartNumber>1</PartNumber><ETag>${etag}</ETag></Part></CompleteMultipartUpload>`,
-  );
-  const query = [['uploadId', uploadId]] as const;
-  return {
-    plan: { kind: 'signed', request: { method: 'POST', path: `/${place}/${key}`, query, body } },
-    accepted: (answer, encrypted) => [
-      ...told(answer, 200, encrypted),
-      ...storedObject(world, place, key, upload.body, encrypted),
-    ],
-  };
+const completion = (world: World, upload: OpenUpload): Attempt => ({
+  plan: { kind: 'signed', request: completionOf(upload) },
+  accepted: (answer, encrypted) => [
+    ...told(answer, 200, encrypted),
+    ...storedObject(world, upload.bucket, upload.key, upload.body, encrypted),
+  ],
 });
+
+const completeMultipartUpload = uploadWrite('CompleteMultipartUpload', 'read', completion);
+
+/** Repeated, it says again what became of the upload. */
+const repeatedComplete = UNCHANGED.map(
+  (place): Subject => ({
+    operation: 'CompleteMultipartUpload',
+    title: `CompleteMultipartUpload once more, ${place} upload`,
+    encrypted: contentEncrypted(place),
+    body: 'read',
+    stateLater: false,
+    attempt: (world) => completion(world, world.completedUpload(place)),
+  }),
+);
 
 const abortMultipartUpload = uploadWrite(
   'AbortMultipartUpload',
@@ -208,5 +215,6 @@ export const WRITES: readonly Subject[] = [
   ...uploadPart,
   ...uploadPartCopy,
   ...completeMultipartUpload,
+  ...repeatedComplete,
   ...abortMultipartUpload,
 ];
