@@ -18,7 +18,7 @@ interface Call {
 }
 
 /** Joins unfinished and resumed calls; the order is the order of return. */
-export function parseTrace(text: string): Call[] {
+function parseTrace(text: string): Call[] {
   const calls: Call[] = [];
   const pending = new Map<string, { readonly name: string; readonly args: string; readonly began: number }>();
   text.split('\n').forEach((line, index) => {
