@@ -86,9 +86,14 @@ export class BodyWriter {
     return this.#plaintextBytes;
   }
 
+  /** Whether pieces are kept until they are stored; sealed ones are used within the call only. */
+  get keepsPieces(): boolean {
+    return this.#sealer === null;
+  }
+
   /**
-   * Takes the next plaintext bytes; the buffer belongs to the writer from now on. Returns a promise when the
-   * caller must wait before it brings more.
+   * Takes the next plaintext bytes; where pieces are kept, the buffer belongs to the writer from now on. Returns a
+   * promise when the caller must wait before it brings more.
    */
   write(piece: Uint8Array): Promise<void> | undefined {
     this.#plaintextBytes += piece.length;

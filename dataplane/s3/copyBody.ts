@@ -33,8 +33,8 @@ export async function copyBody(
     write: async (chunks) => {
       for (const chunk of chunks) {
         digests.update(chunk);
-        // The reader uses its buffers again; the writer keeps what it is given.
-        await writer.write(Buffer.from(chunk));
+        // The reader uses its buffers again.
+        await writer.write(writer.keepsPieces ? Buffer.from(chunk) : chunk);
       }
       return !signal.aborted;
     },
