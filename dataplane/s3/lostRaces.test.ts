@@ -12,6 +12,7 @@ import {
   Wire,
   withMetadata,
 } from './server.testkit.ts';
+import type { S3ServerOptions } from './server.ts';
 
 const GIB = 1024 ** 3;
 /** Larger than what is kept in the metadata. */
@@ -32,8 +33,11 @@ beforeAll(async () => {
 afterAll(() => store[Symbol.asyncDispose]());
 afterEach(() => server[Symbol.asyncDispose]());
 
-async function serve(change: (metadata: Metadata) => Partial<Metadata> = () => ({})): Promise<void> {
-  server = await startTestServer(store, {}, withMetadata(change));
+async function serve(
+  change: (metadata: Metadata) => Partial<Metadata> = () => ({}),
+  options: S3ServerOptions = {},
+): Promise<void> {
+  server = await startTestServer(store, options, withMetadata(change));
 }
 
 interface Request {
@@ -165,6 +169,33 @@ describe('CopyObject', () => {
     const before = store.contents();
     expect(await ask('PUT', 'broken', { headers: [COPY, STREAMED] })).toMatchObject({ status: 500 });
     expect(store.contents()).toEqual(before);
+  });
+});
+
+describe('what takes long', () => {
+  const IMPATIENT = { slowAnswer: { afterMs: 1, everyMs: 1 } };
+
+  it.each([
+    ['succeeds', null, /^<\?xml [^>]*>\s+<CopyObjectResult /],
+    ['fails', 'NoSpace', /^<\?xml [^>]*>\s+<Error><Code>ServiceUnavailable</],
+  ] as const)('and then %s says so inside its 200', async (_, failure, expected) => {
+    const committing = Promise.withResolvers<void>();
+    await serve(
+      (metadata) => ({
+        commitVersion: async (...commit) => {
+          await committing.promise;
+          if (failure !== null) throw new MetadataError(failure, 'no space');
+          await metadata.commitVersion(...commit);
+        },
+      }),
+      IMPATIENT,
+    );
+    const wire = start('PUT', 'slow', { headers: [COPY] });
+    expect(await wire.until('<?xml')).toMatch(/^HTTP\/1\.1 200 /);
+    committing.resolve();
+    const chunks = (await wire.end()).split('\r\n\r\n').slice(1).join('');
+    expect(chunks.replaceAll(/[0-9a-f]+\r\n|\r\n/g, '')).toMatch(expected);
+    expect(server.finished[0]).toMatchObject({ operation: 'CopyObject', status: 200 });
   });
 });
 
