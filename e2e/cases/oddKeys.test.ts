@@ -107,6 +107,18 @@ describe.each(BUCKETS)('odd keys in the %s bucket', (bucket) => {
     expect(await list(bucket, 2, true)).toEqual([]);
   });
 
+  it('are the same with their dots and slashes as they are on the wire', async () => {
+    for (const key of ['.', '..', '../../etc/passwd', './a', 'a/../b', '/', '//', 'a//b', 'a/', '~']) {
+      const path = `/${bucket}/${key}`;
+      expect([key, (await ask({ method: 'PUT', path, body: bodyOf(key) })).status]).toEqual([key, 200]);
+      expect(await list(bucket, 2, true)).toEqual([key]);
+      const read = await ask({ path: objectPath(bucket, key) });
+      expect([key, read.status, read.body.toString()]).toEqual([key, 200, bodyOf(key).toString()]);
+      expect([key, (await ask({ method: 'DELETE', path })).status]).toEqual([key, 204]);
+    }
+    expect(await list(bucket, 2, true)).toEqual([]);
+  });
+
   it('are deleted together, as far as XML can name them; a document that names others deletes nothing', async () => {
     await putAll(bucket);
     const document = (keys: readonly string[]): Buffer =>

@@ -5,7 +5,7 @@ import type { Random } from './random.ts';
 const ATTEMPTS = 40;
 
 /** Another value for a column: of its type, because the schema is STRICT. May be one that a constraint refuses. */
-export function otherValue(row: Row, column: Column, random: Random): SQLInputValue {
+function otherValue(row: Row, column: Column, random: Random): SQLInputValue {
   if (column.nullable && row[column.name] !== null && random.int(4) === 0) return null;
   if (column.type === 'INTEGER') return otherInteger(Number(row[column.name] ?? 0), random);
   if (column.type === 'TEXT')
