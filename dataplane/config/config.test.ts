@@ -130,8 +130,7 @@ test('everything that the example calls optional may be left out', () => {
   const document = parse(EXAMPLE) as Tree;
   for (const name of ['kmsConnections', 'defaultKmsConnection', 'policy', 'gc', 'workers', 'log'])
     delete document[name];
-  document['s3'] = { listen: '[::1]:0' } as unknown as Tree;
-  const { settings } = load(JSON.stringify(document));
+  const { settings } = load(JSON.stringify({ ...document, s3: { listen: '[::1]:0' } }));
   expect(settings).toMatchObject({
     s3: { listen: { host: '::1', port: 0 }, domains: [], tls: null },
     kmsConnections: [],
