@@ -167,6 +167,16 @@ export class KeyCache {
     }
   }
 
+  /** Forgets one key, failures too: what the KMS says about it has changed. */
+  forget(kmsId: string): void {
+    for (const [id, entry] of this.#entries) {
+      if (entry.kmsId !== kmsId) continue;
+      this.#entries.delete(id);
+      drop(entry);
+    }
+    this.#observer.evicted(kmsId);
+  }
+
   /** Forgets everything, failures too. */
   flush(): void {
     for (const entry of this.#entries.values()) drop(entry);

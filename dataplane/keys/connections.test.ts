@@ -58,7 +58,7 @@ test('taking over connections does not wait for a KMS that is away', async () =>
   expect(lines).toEqual(['warn: KMS endpoint is down']);
 });
 
-test.each(['key', 'createKey', 'activateKey', 'locateKey', 'flush'] as const)(
+test.each(['key', 'createKey', 'activateKey', 'revokeKey', 'destroyKey', 'locateKey', 'flush'] as const)(
   '%s of a connection that is not configured is UnknownConnection',
   async (call) => {
     const { connections } = setUp();
@@ -66,6 +66,8 @@ test.each(['key', 'createKey', 'activateKey', 'locateKey', 'flush'] as const)(
       key: async () => await connections.key('other', 'k', ''),
       createKey: async () => await connections.createKey('other', NAME),
       activateKey: async () => await connections.activateKey('other', 'k'),
+      revokeKey: async () => await connections.revokeKey('other', 'k'),
+      destroyKey: async () => await connections.destroyKey('other', 'k'),
       locateKey: async () => await connections.locateKey('other', NAME, 0),
       flush: async () => await Promise.resolve().then(() => connections.flush('other')),
     };

@@ -94,6 +94,22 @@ export class KmsConnections {
     return cache.put(kmsId, fetched);
   }
 
+  /** See KeyProvider.revokeKey. Workers ask anew: the key serves reads only from now on. */
+  async revokeKey(connection: string, kmsId: string): Promise<void> {
+    const { client, cache } = this.#connection(connection);
+    await client.revokeKey(kmsId);
+    cache.forget(kmsId);
+    this.#deps.log('info', { connection, kmsId }, 'revoked a bucket key in the KMS');
+  }
+
+  /** See KeyProvider.destroyKey. */
+  async destroyKey(connection: string, kmsId: string): Promise<void> {
+    const { client, cache } = this.#connection(connection);
+    await client.destroyKey(kmsId);
+    cache.forget(kmsId);
+    this.#deps.log('warn', { connection, kmsId }, 'destroyed a bucket key in the KMS');
+  }
+
   /** Forgets all keys of the connection. Throws KmsError 'UnknownConnection'. */
   flush(connection: string): void {
     this.#connection(connection).cache.flush();

@@ -40,6 +40,8 @@ export class FakeKms {
   operations: number[] = [];
   /** 'hang' takes requests and never answers; 'lose' carries them out first; 'refuse' does not let anyone connect. */
   mode: 'up' | 'refuse' | 'hang' | 'lose' | 'nonsense' = 'up';
+  /** The next answer to this operation is lost: it is carried out and the connection ends. */
+  loseNext: OperationName | null = null;
   /** Result reason to fail an operation with; consulted before it is carried out. */
   refuse: (operation: OperationName) => number | null = () => null;
   /** Connections asked for so far. */
@@ -111,7 +113,9 @@ export class FakeKms {
           const { mode } = this;
           const answer = mode === 'hang' || mode === 'refuse' ? null : this.#answer(request);
           request.fill(0);
-          if (mode === 'refuse') fail('Connection');
+          const lost = this.loseNext !== null && this.log.at(-1) === this.loseNext;
+          if (lost) this.loseNext = null;
+          if (mode === 'refuse' || lost) fail('Connection');
           else if (mode === 'hang' || mode === 'lose' || answer === null) {
             this.#clock.schedule(timeoutMs, () => fail('Timeout'));
           } else {
@@ -193,6 +197,18 @@ export class FakeKms {
     if (operation === 'Activate') {
       if (key.state !== STATE.preActive) return 0x0c;
       key.state = STATE.active;
+      return [textString(TAG.uniqueIdentifier, kmsId)];
+    }
+    if (operation === 'Revoke') {
+      const reason = required(payload, TAG.revocationReason, 'Structure');
+      if (required(reason, TAG.revocationReasonCode, 'Enumeration') !== 6) return 0x07;
+      if (key.state !== STATE.active) return 0x0b;
+      key.state = STATE.deactivated;
+      return [textString(TAG.uniqueIdentifier, kmsId)];
+    }
+    if (operation === 'Destroy') {
+      if (key.state === STATE.active) return 0x0c;
+      this.keys.delete(kmsId);
       return [textString(TAG.uniqueIdentifier, kmsId)];
     }
     return operation === 'Get' ? keyPayload(kmsId, key) : attributesPayload(kmsId, key, payload);

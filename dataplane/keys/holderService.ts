@@ -36,8 +36,14 @@ export function serveHolder(
         return await connections.createKey(request.connection, request.kmsName);
       case 'locate':
         return await connections.locateKey(request.connection, request.kmsName, request.reservedMs);
-      default:
+      case 'activate':
         return await connections.activateKey(request.connection, request.kmsId);
+      case 'revoke':
+        await connections.revokeKey(request.connection, request.kmsId);
+        return null;
+      default:
+        await connections.destroyKey(request.connection, request.kmsId);
+        return null;
     }
   };
   const serveWorker = (port: MessagePort) => {

@@ -28,6 +28,16 @@ export interface KeyProvider {
   locateKey(connection: string, kmsName: string, reservedMs: number): Promise<LocatedKey | null>;
   /** Activates if Pre-Active, fetches once, and resolves to the check value (16 hex characters). */
   activateKey(connection: string, kmsId: string): Promise<string>;
+  /**
+   * KMIP Revoke for cessation of operation, so that an Active key becomes Deactivated: readable, never written with
+   * again. A key that is in any other state, or gone, is left as it is. Rejects with KmsError.
+   */
+  revokeKey(connection: string, kmsId: string): Promise<void>;
+  /**
+   * KMIP Destroy: what only this key opens is lost for ever. A key that is gone already is fine; an Active one is
+   * refused with KmsError 'InvalidState' and must be revoked first.
+   */
+  destroyKey(connection: string, kmsId: string): Promise<void>;
 }
 
 export type KmsErrorCode =

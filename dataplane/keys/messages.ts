@@ -14,6 +14,8 @@ export type WorkerRequest = { readonly id: number; readonly connection: string }
   | { readonly kind: 'create'; readonly kmsName: string }
   | { readonly kind: 'locate'; readonly kmsName: string; readonly reservedMs: number }
   | { readonly kind: 'activate'; readonly kmsId: string }
+  | { readonly kind: 'revoke'; readonly kmsId: string }
+  | { readonly kind: 'destroy'; readonly kmsId: string }
 );
 
 /** Worker → holder, after a 'tally': uses of keys of the connection that the worker served by itself since the last. */
@@ -29,6 +31,8 @@ export interface WorkerAnswers {
   readonly create: string;
   readonly locate: { readonly kmsId: string } | null;
   readonly activate: string;
+  readonly revoke: null;
+  readonly destroy: null;
 }
 
 /** Holder → worker. */

@@ -72,13 +72,17 @@ test('a worker asks once and then serves itself', async () => {
     .toMatch(/"value":1\d\d,"labels":\{"connection":"kms","result":"hit"\}/);
 });
 
-test('all four calls reach the KMS', async () => {
+test('every call reaches the KMS', async () => {
   const { keys, kms } = await setUp();
   const kmsId = await keys.createKey('kms', 'a-name');
   expect(await keys.locateKey('kms', 'a-name', 0)).toEqual({ kmsId });
   expect(await keys.locateKey('kms', 'no-name', 0)).toBeNull();
   expect(await keys.activateKey('kms', kmsId)).toMatch(/^[0-9a-f]{16}$/);
   expect(kms.key(kmsId).state).toBe(STATE.active);
+  await keys.revokeKey('kms', kmsId);
+  expect(kms.key(kmsId).state).toBe(STATE.deactivated);
+  await keys.destroyKey('kms', kmsId);
+  expect(kms.keys.has(kmsId)).toBe(false);
 });
 
 test('errors keep their code and whether a mutation may have happened', async () => {
@@ -130,6 +134,20 @@ describe('a lease', () => {
     expect(await code(keys.bucketKey(ref, 'write'))).toBe('InvalidState');
     expect(await code(keys.bucketKey(ref, 'read'))).toBe('done');
   });
+});
+
+test('a revoked key is lent for reading only, and a destroyed one not at all, in every worker', async () => {
+  const { keys, providers, ref } = await setUp(2);
+  for (const provider of providers) await provider.bucketKey(ref, 'write');
+  await keys.revokeKey('kms', ref.kmsId);
+  for (const provider of providers) {
+    await expect.poll(async () => await code(provider.bucketKey(ref, 'write'))).toBe('InvalidState');
+    expect(await code(provider.bucketKey(ref, 'read'))).toBe('done');
+  }
+  await keys.destroyKey('kms', ref.kmsId);
+  for (const provider of providers) {
+    await expect.poll(async () => await code(provider.bucketKey(ref, 'read'))).toBe('NotFound');
+  }
 });
 
 test('a reference with another check value never gets the key that is lent', async () => {

@@ -136,6 +136,12 @@ export function connectKeyProvider(
     locateKey: async (connection, kmsName, reservedMs) =>
       await ask('locate', { connection, kmsName, reservedMs }),
     activateKey: async (connection, kmsId) => await ask('activate', { connection, kmsId }),
+    revokeKey: async (connection, kmsId) => {
+      await ask('revoke', { connection, kmsId });
+    },
+    destroyKey: async (connection, kmsId) => {
+      await ask('destroy', { connection, kmsId });
+    },
     close: () => port.close(),
   };
 }

@@ -138,6 +138,8 @@ const noKeys: KeyProvider = {
   createKey: unavailable,
   locateKey: unavailable,
   activateKey: unavailable,
+  revokeKey: unavailable,
+  destroyKey: unavailable,
 };
 
 /** The same services, their metadata changed. */

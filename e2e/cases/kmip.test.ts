@@ -150,6 +150,29 @@ describe('a new key', () => {
   });
 });
 
+describe('at the end of its life', () => {
+  test('a key is revoked, then only read with, then destroyed; each may be asked for again', async () => {
+    const { keys } = await start();
+    const ref = await newKey(keys);
+    expect((await failure(keys.destroyKey('kms', ref.kmsId))).code).toBe('InvalidState');
+    for (let count = 0; count < 2; count += 1) await keys.revokeKey('kms', ref.kmsId);
+    await keys.bucketKey(ref, 'read');
+    expect((await failure(keys.bucketKey(ref, 'write'))).code).toBe('InvalidState');
+    for (let count = 0; count < 2; count += 1) await keys.destroyKey('kms', ref.kmsId);
+    expect((await failure(keys.bucketKey(ref, 'read'))).code).toBe('NotFound');
+    expect(() => pykmip.keyBytes(ref.kmsId)).toThrow();
+  });
+
+  test("another user's key is neither revoked nor destroyed", async () => {
+    const { keys } = await start();
+    const ref = await newKey(keys);
+    pykmip.changeOwner(ref.kmsId, 'stranger');
+    expect((await failure(keys.revokeKey('kms', ref.kmsId))).code).toBe('AccessDenied');
+    expect((await failure(keys.destroyKey('kms', ref.kmsId))).code).toBe('AccessDenied');
+    expect(pykmip.keyBytes(ref.kmsId)).toHaveLength(32);
+  });
+});
+
 describe('after an unfinished attempt', () => {
   test('a Create whose answer was lost is found by its name and adopted', async () => {
     const { keys } = await start({ timeouts: { connectMs: 500, requestMs: 500, totalMs: 1000 } });

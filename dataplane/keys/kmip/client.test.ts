@@ -199,6 +199,71 @@ describe('activating a key', () => {
   });
 });
 
+describe('revoking a key', () => {
+  test.each([
+    ['Active', STATE.active, STATE.deactivated, 1],
+    ['Pre-Active', STATE.preActive, STATE.preActive, 0],
+    ['Deactivated', STATE.deactivated, STATE.deactivated, 0],
+    ['Compromised', STATE.compromised, STATE.compromised, 0],
+    ['Destroyed', STATE.destroyed, STATE.destroyed, 0],
+  ] as const)('that is %s', async (_name, before, after, requests) => {
+    const { kms, client } = setUpClient();
+    const kmsId = kms.addKey({ state: before });
+    await client.revokeKey(kmsId);
+    expect(kms.key(kmsId).state).toBe(after);
+    expect(kms.count('Revoke')).toBe(requests);
+  });
+
+  test('that is gone is no failure', async () => {
+    const { kms, client } = setUpClient();
+    await client.revokeKey('gone');
+    expect(kms.count('Revoke')).toBe(0);
+  });
+
+  test('a lost answer is followed by a look, and by no second Revoke', async () => {
+    const { clock, kms, client } = setUpClient();
+    const kmsId = kms.addKey();
+    kms.loseNext = 'Revoke';
+    expect(await failure(client.revokeKey(kmsId))).toMatchObject({ code: 'Unavailable', maybeDone: true });
+    await clock.advance(10_000);
+    await client.revokeKey(kmsId);
+    expect(kms.key(kmsId).state).toBe(STATE.deactivated);
+    expect(kms.count('Revoke')).toBe(1);
+  });
+});
+
+describe('destroying a key', () => {
+  test.each([STATE.preActive, STATE.deactivated, STATE.compromised])('in state %i', async (state) => {
+    const { kms, client } = setUpClient();
+    const kmsId = kms.addKey({ state });
+    await client.destroyKey(kmsId);
+    expect(kms.keys.has(kmsId)).toBe(false);
+    await client.destroyKey(kmsId);
+    expect(kms.count('Destroy')).toBe(1);
+  });
+
+  test('whose metadata stayed behind in state Destroyed is done', async () => {
+    const { kms, client } = setUpClient();
+    await client.destroyKey(kms.addKey({ state: STATE.destroyedCompromised }));
+    expect(kms.count('Destroy')).toBe(0);
+  });
+
+  test('that is Active is refused before the KMS is asked', async () => {
+    const { kms, client } = setUpClient();
+    const kmsId = kms.addKey();
+    expect((await failure(client.destroyKey(kmsId))).code).toBe('InvalidState');
+    expect(kms.count('Destroy')).toBe(0);
+  });
+
+  test('a right that is missing is told', async () => {
+    const { kms, client } = setUpClient();
+    kms.refuse = (operation) => (operation === 'Destroy' ? 0x0c : null);
+    expect((await failure(client.destroyKey(kms.addKey({ state: STATE.deactivated })))).code).toBe(
+      'AccessDenied',
+    );
+  });
+});
+
 test.each([0, 2])('%i endpoints are refused', (count) => {
   const endpoints = Array.from({ length: count }, () => ({ host: 'kms.example.com', port: 5696 }));
   expect(() => setUpClient({ endpoints })).toThrow(KmsError);

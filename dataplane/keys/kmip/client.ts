@@ -11,7 +11,7 @@ import { type Connect, tlsConnector } from './connection.ts';
 import { type EndpointObserver, type EndpointStatus, KmipEndpoint, payloadOf } from './endpoint.ts';
 import { KmipError } from './errors.ts';
 import { valueOf } from './fields.ts';
-import type { ItemResult } from './messages.ts';
+import type { ItemResult, RequestItem } from './messages.ts';
 import * as operations from './operations.ts';
 import { judge } from './reasons.ts';
 import { AES, ENCRYPT_DECRYPT, STATE } from './tags.ts';
@@ -112,22 +112,25 @@ export class KmipClient {
     return { kmsId };
   }
 
-  /** Makes a Pre-Active key Active and fetches it. Looks at State before repeating a lost Activate. */
+  /** Makes a Pre-Active key Active and fetches it. */
   async activateKey(kmsId: string): Promise<FetchedKey> {
-    if ((await this.#state(kmsId)) === STATE.preActive) {
-      try {
-        await this.#activate(kmsId);
-      } catch (error) {
-        if (!(error instanceof KmsError)) throw error;
-        // Lost answer, or another process was faster: what counts is the state now.
-        const state = await this.#state(kmsId);
-        if (state !== STATE.active) {
-          if (error.code !== 'Unavailable') throw error;
-          await this.#activate(kmsId);
-        }
-      }
-    }
+    await this.#step(kmsId, operations.activate(kmsId), (state) => state !== STATE.preActive);
     return await this.fetchKey(kmsId);
+  }
+
+  /** See KeyProvider.revokeKey. */
+  async revokeKey(kmsId: string): Promise<void> {
+    await this.#step(kmsId, operations.revoke(kmsId), (state) => state !== STATE.active);
+  }
+
+  /** See KeyProvider.destroyKey. */
+  async destroyKey(kmsId: string): Promise<void> {
+    await this.#step(kmsId, operations.destroy(kmsId), (state) => {
+      if (state === STATE.active) {
+        throw new KmsError('InvalidState', `key ${kmsId} is Active; it can be destroyed once it is revoked`);
+      }
+      return isGone(state);
+    });
   }
 
   /** Requests under way finish; no new ones. */
@@ -140,20 +143,46 @@ export class KmipClient {
     this.#endpoint.destroy();
   }
 
-  async #activate(kmsId: string): Promise<void> {
+  /**
+   * One step of a key's life. `done` judges its state before, and again after a failure: the answer may be lost, or
+   * another process was faster. Only a step that may pass and is not done then is sent again, once.
+   */
+  async #step(kmsId: string, item: RequestItem, done: (state: number) => boolean): Promise<void> {
+    if (done(await this.#state(kmsId))) return;
+    try {
+      await this.#send(item);
+    } catch (error) {
+      if (!(error instanceof KmsError)) throw error;
+      const state = await this.#state(kmsId).catch(() => {
+        // Whether it was carried out stays open.
+        throw error;
+      });
+      if (done(state)) return;
+      if (error.code !== 'Unavailable') throw error;
+      await this.#send(item);
+    }
+  }
+
+  async #send(item: RequestItem): Promise<void> {
     await this.#ask('once', async (endpoint) =>
-      endpoint.request([operations.activate(kmsId)], 'once', ([result]) => {
+      endpoint.request([item], 'once', ([result]) => {
         payloadOf(result);
       }),
     );
   }
 
+  /** The key's State; a key that the KMS does not know counts as Destroyed, since Destroy may leave nothing behind. */
   async #state(kmsId: string): Promise<number> {
-    return await this.#ask('idempotent', async (endpoint) =>
-      endpoint.request([operations.getAttributes(kmsId, ['State'])], 'idempotent', ([result]) =>
-        readState(result),
-      ),
-    );
+    try {
+      return await this.#ask('idempotent', async (endpoint) =>
+        endpoint.request([operations.getAttributes(kmsId, ['State'])], 'idempotent', ([result]) =>
+          readState(result),
+        ),
+      );
+    } catch (error) {
+      if (error instanceof KmsError && error.code === 'NotFound') return STATE.destroyed;
+      throw error;
+    }
   }
 
   /** Runs requests on an endpoint and tells failures as KmsError. */
@@ -181,10 +210,12 @@ function readState(result: ItemResult | undefined): number {
   return valueOf(state, 'Enumeration');
 }
 
+const isGone = (state: number): boolean => state === STATE.destroyed || state === STATE.destroyedCompromised;
+
 /** KMIP 1.4 section 3.22, read strictly: what is neither Active, Deactivated nor Compromised is not used. */
 function usableKey([attributes, got]: ItemResult[], kmsId: string): FetchedKey {
   const state = readState(attributes);
-  if (state === STATE.destroyed || state === STATE.destroyedCompromised) {
+  if (isGone(state)) {
     throw new KmsError('NotFound', `key ${kmsId} is destroyed`);
   }
   if (state !== STATE.active && state !== STATE.deactivated && state !== STATE.compromised) {

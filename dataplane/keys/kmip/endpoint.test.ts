@@ -110,7 +110,7 @@ test('requests at the same time share at most two connections, and all are answe
 
 test('a probe tells the vendor, and what the server lacks', async () => {
   const { kms, client, events } = setUpClient();
-  kms.operations = [0x01, 0x0a, 0x0b, 0x12, 0x18, 0x1e];
+  kms.operations = [0x01, 0x0a, 0x0b, 0x12, 0x13, 0x14, 0x18, 0x1e];
   await client.probe();
   expect(client.endpoints[0]).toMatchObject({ state: 'Up', vendor: 'Fake KMS' });
   expect(events).toContain('lacking Locate');

@@ -7,6 +7,7 @@ import { enumeration, integer, optional, required, structure, textString, values
 import { type ProtocolVersion, type RequestItem, versionItem } from './messages.ts';
 import {
   AES,
+  CESSATION_OF_OPERATION,
   ENCRYPT_DECRYPT,
   QUERY_OPERATIONS,
   QUERY_SERVER_INFORMATION,
@@ -87,6 +88,21 @@ export const readIdentifier = (payload: readonly Ttlv[]): string =>
 
 export function activate(kmsId: string): RequestItem {
   return { operation: 'Activate', payload: [textString(TAG.uniqueIdentifier, kmsId)] };
+}
+
+/** Revoke for cessation of operation: an Active key becomes Deactivated. */
+export function revoke(kmsId: string): RequestItem {
+  return {
+    operation: 'Revoke',
+    payload: [
+      textString(TAG.uniqueIdentifier, kmsId),
+      structure(TAG.revocationReason, [enumeration(TAG.revocationReasonCode, CESSATION_OF_OPERATION)]),
+    ],
+  };
+}
+
+export function destroy(kmsId: string): RequestItem {
+  return { operation: 'Destroy', payload: [textString(TAG.uniqueIdentifier, kmsId)] };
 }
 
 /** Locate by name; two answers are enough to know that the name is not unique. */

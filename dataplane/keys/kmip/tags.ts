@@ -38,6 +38,8 @@ export const TAG = {
   resultMessage: 0x42007d,
   resultReason: 0x42007e,
   resultStatus: 0x42007f,
+  revocationReason: 0x420081,
+  revocationReasonCode: 0x420082,
   symmetricKey: 0x42008f,
   templateAttribute: 0x420091,
   uniqueBatchItemId: 0x420093,
@@ -53,6 +55,8 @@ export const OPERATION = {
   Get: 0x0a,
   GetAttributes: 0x0b,
   Activate: 0x12,
+  Revoke: 0x13,
+  Destroy: 0x14,
   Query: 0x18,
   DiscoverVersions: 0x1e,
 } as const;
@@ -71,6 +75,8 @@ export const RAW = 0x01;
 export const UNINTERPRETED_TEXT_STRING = 0x01;
 /** Credential Type. */
 export const USERNAME_AND_PASSWORD = 0x01;
+/** Revocation Reason Code: the key protects nothing more, and nothing is wrong with it. */
+export const CESSATION_OF_OPERATION = 0x06;
 /** Query Function. */
 export const QUERY_OPERATIONS = 0x01;
 export const QUERY_SERVER_INFORMATION = 0x03;
