@@ -1,8 +1,8 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { createChecksum } from '../../dataplane/s3/integrity/checksums.ts';
 import { type ChunkedRequest, chunkedRequest } from '../harness/chunkedBody.ts';
+import { type Deployment, startDeployment } from '../harness/deployment.ts';
 import { exchange, type RawAnswer, send } from '../harness/signedRequest.ts';
-import { type Stand, startStand } from '../harness/stand.ts';
 import { finished, storeState } from '../harness/untouched.ts';
 
 const OLD = Buffer.alloc(40_000, 'old ');
@@ -11,22 +11,22 @@ const BODY = Buffer.concat(CHUNKS);
 const ALGORITHMS = ['CRC32', 'CRC32C', 'CRC64NVME', 'SHA1', 'SHA256'] as const;
 type Algorithm = (typeof ALGORITHMS)[number];
 
-let stand: Stand;
+let deployment: Deployment;
 beforeAll(async () => {
-  stand = await startStand('bad-chunks');
-  await send(stand.sealgate, { method: 'PUT', path: '/encrypted/existing', body: OLD });
+  deployment = await startDeployment({ workers: 2, buckets: true });
+  await send(deployment.server, { method: 'PUT', path: '/encrypted/existing', body: OLD });
 });
-afterAll(() => stand?.close());
+afterAll(() => deployment?.close());
 
 async function put(request: Partial<ChunkedRequest>): Promise<RawAnswer> {
-  const bytes = chunkedRequest(stand.sealgate, {
+  const bytes = chunkedRequest(deployment.server, {
     method: 'PUT',
     path: '/encrypted/existing',
     form: 'STREAMING-AWS4-HMAC-SHA256-PAYLOAD',
     chunks: CHUNKS,
     ...request,
   });
-  return await exchange(stand.sealgate.endpoint, bytes, { method: 'PUT' });
+  return await exchange(deployment.server.endpoint, bytes, { method: 'PUT' });
 }
 
 function trailer(algorithm: Algorithm, of = BODY): readonly [string, string] {
@@ -131,14 +131,14 @@ describe('an aws-chunked PUT over an existing object', () => {
     ['an end that is missing', withCrc({ spoilBody: (body) => body.subarray(0, -2) }), 'IncompleteBody'],
     ['nothing in it', withCrc({ spoilBody: () => Buffer.alloc(0), httpChunkBytes: 1 }), 'IncompleteBody'],
   ])('with %s is refused, and nothing is stored', async (_, request, code) => {
-    const { sealgate } = stand;
-    const before = storeState(sealgate);
+    const { server } = deployment;
+    const before = storeState(server);
     const answer = await put(request);
     expect([answer.code, answer.cut]).toEqual([code, false]);
-    await finished(sealgate, answer);
-    expect(storeState(sealgate)).toEqual(before);
-    expect(await sealgate.metric('sealgate_s3_requests_in_flight')).toBe(0);
-    const existing = await send(sealgate, { method: 'GET', path: '/encrypted/existing' });
+    await finished(server, answer);
+    expect(storeState(server)).toEqual(before);
+    expect(await server.metric('sealgate_s3_requests_in_flight')).toBe(0);
+    const existing = await send(server, { method: 'GET', path: '/encrypted/existing' });
     expect(existing.body.equals(OLD)).toBe(true);
   });
 
@@ -153,7 +153,7 @@ describe('an aws-chunked PUT over an existing object', () => {
   ])('with %s is stored as it was meant', async (what, request) => {
     const path = `/encrypted/${encodeURIComponent(what)}`;
     expect((await put({ path, ...request })).status).toBe(200);
-    const read = await send(stand.sealgate, { method: 'GET', path });
+    const read = await send(deployment.server, { method: 'GET', path });
     expect(read.body.equals(Buffer.concat([...(request.chunks ?? CHUNKS)]))).toBe(true);
   });
 });

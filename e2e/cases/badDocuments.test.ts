@@ -1,17 +1,17 @@
 import { createHash } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { type Deployment, startDeployment } from '../harness/deployment.ts';
 import { type RawAnswer, type RawRequest, send } from '../harness/signedRequest.ts';
-import { type Stand, startStand } from '../harness/stand.ts';
 import { finished, storeState } from '../harness/untouched.ts';
 
 const SMALL_PART = Buffer.alloc(20_000, 'part ');
 const PATH = '/encrypted/upload';
 
-let stand: Stand;
+let deployment: Deployment;
 let uploadId = '';
 let etag = '';
 beforeAll(async () => {
-  stand = await startStand('bad-documents');
+  deployment = await startDeployment({ workers: 2, buckets: true });
   await ask({ method: 'PUT', path: '/encrypted/existing', body: Buffer.from('old') });
   const created = await ask({ method: 'POST', path: PATH, query: [['uploads', null]] });
   uploadId = /<UploadId>([^<]*)</.exec(created.body.toString())?.[1] ?? '';
@@ -20,21 +20,21 @@ beforeAll(async () => {
     etag = answer.headers['etag'] ?? '';
   }
 });
-afterAll(() => stand?.close());
+afterAll(() => deployment?.close());
 
 const partQuery = (partNumber: string): [string, string][] => [
   ['partNumber', partNumber],
   ['uploadId', uploadId],
 ];
-const ask = (request: RawRequest): Promise<RawAnswer> => send(stand.sealgate, request);
+const ask = (request: RawRequest): Promise<RawAnswer> => send(deployment.server, request);
 
 /** Sends what must be refused, and looks that nothing changed. */
 async function refused(request: RawRequest): Promise<RawAnswer> {
-  const before = storeState(stand.sealgate);
+  const before = storeState(deployment.server);
   const answer = await ask(request);
-  await finished(stand.sealgate, answer);
-  expect(storeState(stand.sealgate)).toEqual(before);
-  expect(await stand.sealgate.metric('sealgate_s3_requests_in_flight')).toBe(0);
+  await finished(deployment.server, answer);
+  expect(storeState(deployment.server)).toEqual(before);
+  expect(await deployment.server.metric('sealgate_s3_requests_in_flight')).toBe(0);
   return answer;
 }
 

@@ -1,8 +1,8 @@
 import { createHash } from 'node:crypto';
 import { crc32 } from 'node:zlib';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { BUCKETS, type Deployment, startDeployment } from '../harness/deployment.ts';
 import { exchange, type RawAnswer, type RawRequest, send } from '../harness/signedRequest.ts';
-import { BUCKETS, type Stand, startStand } from '../harness/stand.ts';
 import { finished, storeState } from '../harness/untouched.ts';
 
 const OLD = Buffer.alloc(40_000, 'old ');
@@ -16,33 +16,33 @@ const WRONG_CHECKSUMS = [
   ['sha256', 32],
 ] as const;
 
-let stand: Stand;
+let deployment: Deployment;
 beforeAll(async () => {
-  stand = await startStand('bad-input');
+  deployment = await startDeployment({ workers: 2, buckets: true });
   for (const bucket of BUCKETS) await put({ path: `/${bucket}/existing`, body: OLD });
 });
-afterAll(() => stand?.close());
+afterAll(() => deployment?.close());
 
 async function put(request: Partial<RawRequest>): Promise<RawAnswer> {
-  return await send(stand.sealgate, { method: 'PUT', path: '/encrypted/existing', body: NEW, ...request });
+  return await send(deployment.server, { method: 'PUT', path: '/encrypted/existing', body: NEW, ...request });
 }
 
 /** Sends what must be refused, and looks that nothing of it is left and that the server goes on. */
 async function refused(sent: () => Promise<RawAnswer>): Promise<RawAnswer> {
-  const { sealgate } = stand;
-  const before = storeState(sealgate);
+  const { server } = deployment;
+  const before = storeState(server);
   const answer = await sent();
-  await finished(sealgate, answer);
-  expect(storeState(sealgate)).toEqual(before);
-  expect(await sealgate.metric('sealgate_s3_requests_in_flight')).toBe(0);
-  const existing = await send(sealgate, { method: 'GET', path: '/encrypted/existing' });
+  await finished(server, answer);
+  expect(storeState(server)).toEqual(before);
+  expect(await server.metric('sealgate_s3_requests_in_flight')).toBe(0);
+  const existing = await send(server, { method: 'GET', path: '/encrypted/existing' });
   expect(existing.body.equals(OLD)).toBe(true);
   return answer;
 }
 
 const unsigned = (lines: string, method = 'PUT', path = '/encrypted/existing'): Promise<RawAnswer> => {
   const head = `${method} ${path} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n${lines}\r\n`;
-  return exchange(stand.sealgate.endpoint, Buffer.from(head, 'latin1'), { method });
+  return exchange(deployment.server.endpoint, Buffer.from(head, 'latin1'), { method });
 };
 
 type Case = readonly [what: string, sent: () => Promise<RawAnswer>, status: number, code: string];
@@ -254,7 +254,7 @@ describe('a PUT over an existing object', () => {
     const body = method === 'PUT' || method === 'POST' ? NEW : Buffer.alloc(0);
     for (const query of [[name, null] as const, [name, ''] as const]) {
       const answer = await refused(() =>
-        send(stand.sealgate, { method, path: '/encrypted/existing', query: [query], body }),
+        send(deployment.server, { method, path: '/encrypted/existing', query: [query], body }),
       );
       expect([answer.status, answer.code]).toEqual([501, 'NotImplemented']);
     }
@@ -278,7 +278,7 @@ describe('a PUT over an existing object', () => {
   it('of nothing at all is an object like any other', async () => {
     const answer = await put({ path: '/encrypted/nothing', body: Buffer.alloc(0) });
     expect(answer.status).toBe(200);
-    const read = await send(stand.sealgate, { method: 'GET', path: '/encrypted/nothing' });
+    const read = await send(deployment.server, { method: 'GET', path: '/encrypted/nothing' });
     expect([read.status, read.body.length, read.headers['etag']]).toEqual([
       200,
       0,
@@ -297,7 +297,7 @@ describe('a GET', () => {
     ['bytes=0-1,4-5', 200, ''],
     ['lines=0-1', 200, ''],
   ])('of the range %s is answered %i', async (range, status, code) => {
-    const answer = await send(stand.sealgate, {
+    const answer = await send(deployment.server, {
       method: 'GET',
       path: '/encrypted/existing',
       headers: [['range', range]],
@@ -306,7 +306,7 @@ describe('a GET', () => {
   });
 
   it.each(['0', '10001', '-1', 'one', ''])('of part %j is refused', async (partNumber) => {
-    const answer = await send(stand.sealgate, {
+    const answer = await send(deployment.server, {
       method: 'GET',
       path: '/encrypted/existing',
       query: [['partNumber', partNumber]],

@@ -3,18 +3,18 @@ import { createHmac } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { crc32 } from 'node:zlib';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { BUCKETS, type Deployment, startDeployment } from '../harness/deployment.ts';
 import { type RawAnswer, type RawRequest, send } from '../harness/signedRequest.ts';
-import { BUCKETS, type Stand, startStand } from '../harness/stand.ts';
 
 const PAGE = readFileSync(new URL('../../docs/s3-compatibility.md', import.meta.url), 'utf8');
 const BODY = Buffer.from('what was stored before');
 
-let stand: Stand;
+let deployment: Deployment;
 beforeAll(async () => {
-  stand = await startStand('compat');
+  deployment = await startDeployment({ workers: 2, buckets: true });
   for (const bucket of BUCKETS) expect((await request('PUT', `/${bucket}/kept`, BODY)).status).toBe(200);
 });
-afterAll(() => stand?.close());
+afterAll(() => deployment?.close());
 
 type Query = NonNullable<RawRequest['query']>;
 type Headers = NonNullable<RawRequest['headers']>;
@@ -25,7 +25,7 @@ function request(
   body = Buffer.alloc(0),
   more: { readonly query?: Query; readonly headers?: Headers } = {},
 ): Promise<RawAnswer> {
-  return send(stand.sealgate, { method, path, body, ...more });
+  return send(deployment.server, { method, path, body, ...more });
 }
 
 const shortly = ({ status, code }: RawAnswer): string => `${status} ${code}`.trim();
@@ -131,7 +131,7 @@ describe.each(BUCKETS)('in the %s bucket', (bucket) => {
   });
 
   it('a PUT in chunks of HTTP, of a length that nobody announces, is 411', async () => {
-    const answer = await send(stand.sealgate, {
+    const answer = await send(deployment.server, {
       method: 'PUT',
       path: `/${bucket}/kept`,
       payloadHash: 'UNSIGNED-PAYLOAD',
@@ -212,13 +212,13 @@ describe('an error document names what is missing', () => {
 
 describe('a request that is not signed with version 4', () => {
   const answer = async (path: string, headers: Readonly<Record<string, string>> = {}): Promise<string> => {
-    const response = await fetch(stand.sealgate.endpoint + path, { headers });
+    const response = await fetch(deployment.server.endpoint + path, { headers });
     const code = /<Code>(.*?)<\/Code>/.exec(await response.text())?.[1];
     return `${response.status} ${code}`;
   };
 
   it('is refused with a word on version 4 when version 2 signs it, in the header or in the URL', async () => {
-    const { accessKeyId, secretAccessKey, endpoint } = stand.sealgate;
+    const { accessKeyId, secretAccessKey, endpoint } = deployment.server;
     const sign = (text: string): string => createHmac('sha1', secretAccessKey).update(text).digest('base64');
     const date = new Date().toUTCString();
     const header = `AWS ${accessKeyId}:${sign(`GET\n\n\n${date}\n/plain/kept`)}`;

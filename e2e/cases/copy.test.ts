@@ -13,15 +13,16 @@ import {
 import { Upload } from '@aws-sdk/lib-storage';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { createBucket } from '../harness/clients.ts';
-import { BUCKETS, refusal, type Stand, startStand } from '../harness/stand.ts';
+import { BUCKETS, type Deployment, startDeployment } from '../harness/deployment.ts';
+import { refusal } from '../harness/refusal.ts';
 
 const MIB = 1024 * 1024;
 
-let stand: Stand;
+let deployment: Deployment;
 beforeAll(async () => {
-  stand = await startStand('copy');
+  deployment = await startDeployment({ workers: 2, buckets: true });
 });
-afterAll(() => stand?.close());
+afterAll(() => deployment?.close());
 
 function marked(sizeBytes: number): { bytes: Buffer; marker: string } {
   const marker = `marker-${randomBytes(12).toString('hex')}`;
@@ -33,22 +34,22 @@ const put = (
   Key: string,
   Body: Buffer | string,
   extra: Partial<PutObjectCommandInput> = {},
-) => stand.client.send(new PutObjectCommand({ Bucket, Key, Body, ...extra }));
+) => deployment.client.send(new PutObjectCommand({ Bucket, Key, Body, ...extra }));
 
 const copy = (
   source: string,
   [Bucket, Key]: readonly [string, string],
   extra: Partial<CopyObjectCommandInput> = {},
-  client: S3Client = stand.client,
+  client: S3Client = deployment.client,
 ) => client.send(new CopyObjectCommand({ Bucket, Key, CopySource: source, ...extra }));
 
 async function bytesOf(Bucket: string, Key: string): Promise<Buffer> {
-  const { Body } = await stand.client.send(new GetObjectCommand({ Bucket, Key }));
+  const { Body } = await deployment.client.send(new GetObjectCommand({ Bucket, Key }));
   return Buffer.from((await Body?.transformToByteArray()) ?? []);
 }
 
 const head = (Bucket: string, Key: string, extra: object = {}) =>
-  stand.client.send(new HeadObjectCommand({ Bucket, Key, ...extra }));
+  deployment.client.send(new HeadObjectCommand({ Bucket, Key, ...extra }));
 
 const told = (bucket: string) => (bucket === 'encrypted' ? 'AES256' : undefined);
 
@@ -73,14 +74,14 @@ describe.each(ROUTES)('a copy from the $from into the $to bucket', ({ from, to }
     expect(described.ServerSideEncryption).toBe(told(to));
     if (size > 0) {
       const plain = [from, to].includes('plain');
-      expect((await stand.filesWith(marker)).length > 0).toBe(plain);
+      expect((await deployment.filesWith(marker)).length > 0).toBe(plain);
     }
   });
 
   it('of a multipart object is one whole object with the same bytes', async () => {
     const { bytes } = marked(11 * MIB);
     await new Upload({
-      client: stand.client,
+      client: deployment.client,
       params: { Bucket: from, Key: 'parts', Body: bytes },
       partSize: 5 * MIB,
     }).done();
@@ -121,9 +122,9 @@ describe.each(BUCKETS)('in the %s bucket', (bucket) => {
   it('a copy shares the stored bytes and outlives its source', async () => {
     const { bytes } = marked(200_000);
     await put(bucket, 'shared', bytes);
-    const blobs = await stand.blobs();
+    const blobs = await deployment.blobs();
     await copy(`${bucket}/shared`, [bucket, 'shared-copy']);
-    expect(await stand.blobs()).toEqual(blobs);
+    expect(await deployment.blobs()).toEqual(blobs);
     await put(bucket, 'shared', 'overwritten');
     expect((await bytesOf(bucket, 'shared-copy')).equals(bytes)).toBe(true);
     await copy(`${bucket}/shared-copy`, [bucket, 'shared-copy-2']);
@@ -184,7 +185,7 @@ describe.each(BUCKETS)('in the %s bucket', (bucket) => {
       'NotImplemented',
     );
     expect(await of(`${bucket}/here`, { StorageClass: 'GLACIER' })).toBe('InvalidStorageClass');
-    const odd = stand.withHeaders({ 'x-amz-metadata-directive': 'MAYBE' });
+    const odd = deployment.withHeaders({ 'x-amz-metadata-directive': 'MAYBE' });
     expect((await refusal(copy(`${bucket}/here`, [bucket, 'nowhere'], {}, odd))).code).toBe(
       'InvalidArgument',
     );
@@ -199,8 +200,8 @@ describe.each(BUCKETS)('in the %s bucket', (bucket) => {
     ...(bucket === 'plain' ? [['x-amz-server-side-encryption', 'AES256']] : []),
   ])('%s: %s is refused and nothing is stored', async (name = '', value = '') => {
     await put(bucket, 'asked', marked(100_000).bytes);
-    const blobs = await stand.blobs();
-    const asking = stand.withHeaders({ [name]: value });
+    const blobs = await deployment.blobs();
+    const asking = deployment.withHeaders({ [name]: value });
     expect(await refusal(copy(`${bucket}/asked`, [bucket, 'refused'], {}, asking))).toMatchObject({
       code: 'InvalidArgument',
       status: 400,
@@ -209,7 +210,7 @@ describe.each(BUCKETS)('in the %s bucket', (bucket) => {
       code: 'InvalidArgument',
     });
     expect((await refusal(head(bucket, 'refused'))).status).toBe(404);
-    expect(await stand.blobs()).toEqual(blobs);
+    expect(await deployment.blobs()).toEqual(blobs);
   });
 
   it('copies of a source that is overwritten meanwhile are copies of some state of it', async () => {
@@ -228,34 +229,36 @@ describe.each(BUCKETS)('in the %s bucket', (bucket) => {
 });
 
 it('a copy onto itself after encryption was turned on encrypts the object for real', async () => {
-  await createBucket(stand.sealgate, 'turned-on', false);
+  await createBucket(deployment.server, 'turned-on', false);
   const { bytes, marker } = marked(300_000);
   await put('turned-on', 'key', bytes);
   const rule = { ApplyServerSideEncryptionByDefault: { SSEAlgorithm: 'AES256' } } as const;
-  await stand.client.send(
+  await deployment.client.send(
     new PutBucketEncryptionCommand({
       Bucket: 'turned-on',
       ServerSideEncryptionConfiguration: { Rules: [rule] },
     }),
   );
   expect((await head('turned-on', 'key')).ServerSideEncryption).toBeUndefined();
-  const before = await stand.filesWith(marker);
+  const before = await deployment.filesWith(marker);
   expect(before).toHaveLength(1);
   const copied = await copy('turned-on/key', ['turned-on', 'key']);
   expect(copied.ServerSideEncryption).toBe('AES256');
   expect((await head('turned-on', 'key')).ServerSideEncryption).toBe('AES256');
   expect((await bytesOf('turned-on', 'key')).equals(bytes)).toBe(true);
   // The plain blob is garbage, kept for its grace; the object's own blob is another one, and sealed.
-  expect(await stand.filesWith(marker)).toEqual(before);
+  expect(await deployment.filesWith(marker)).toEqual(before);
   expect(await refusal(copy('turned-on/key', ['turned-on', 'key']))).toMatchObject({
     code: 'InvalidRequest',
   });
 });
 
 describe('with copies into plain buckets refused by policy', () => {
-  let strict: Stand;
+  let strict: Deployment;
   beforeAll(async () => {
-    strict = await startStand('copy-refused', {
+    strict = await startDeployment({
+      workers: 2,
+      buckets: true,
       configPatch: (config) => {
         config['policy'] = { plainBuckets: 'Allowed', copyToPlain: 'Refused' };
       },

@@ -18,15 +18,16 @@ import {
 } from '@aws-sdk/client-s3';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { createBucket } from '../harness/clients.ts';
-import { BUCKETS, refusal, type Stand, startStand } from '../harness/stand.ts';
+import { BUCKETS, type Deployment, startDeployment } from '../harness/deployment.ts';
+import { refusal } from '../harness/refusal.ts';
 
 const MIB = 1024 * 1024;
 
-let stand: Stand;
+let deployment: Deployment;
 beforeAll(async () => {
-  stand = await startStand('multipart');
+  deployment = await startDeployment({ workers: 2, buckets: true });
 });
-afterAll(() => stand?.close());
+afterAll(() => deployment?.close());
 
 /** Bytes with a text all over them that is nowhere else in the world. */
 function marked(sizeBytes: number): { bytes: Buffer; marker: string } {
@@ -48,7 +49,7 @@ async function create(
   Key: string,
   input: Partial<CreateMultipartUploadCommandInput> = {},
 ): Promise<{ Bucket: string; Key: string; UploadId: string }> {
-  const created = await stand.client.send(new CreateMultipartUploadCommand({ Bucket, Key, ...input }));
+  const created = await deployment.client.send(new CreateMultipartUploadCommand({ Bucket, Key, ...input }));
   return { Bucket, Key, UploadId: created.UploadId ?? '' };
 }
 
@@ -61,7 +62,7 @@ async function upload(
   for (const [index, Body] of parts.entries()) {
     const PartNumber = index + 1;
     const command = new UploadPartCommand({ ...target, PartNumber, Body, ...extra(Body) });
-    const { ETag, ChecksumCRC32, ChecksumSHA256 } = await stand.client.send(command);
+    const { ETag, ChecksumCRC32, ChecksumSHA256 } = await deployment.client.send(command);
     expect(ETag).toBe(`"${md5(Body).toString('hex')}"`);
     done.push({
       PartNumber,
@@ -74,10 +75,10 @@ async function upload(
 }
 
 const complete = (target: { Bucket: string; Key: string; UploadId: string }, Parts: CompletedPart[]) =>
-  stand.client.send(new CompleteMultipartUploadCommand({ ...target, MultipartUpload: { Parts } }));
+  deployment.client.send(new CompleteMultipartUploadCommand({ ...target, MultipartUpload: { Parts } }));
 
 async function bytesOf(Bucket: string, Key: string, extra: object = {}): Promise<Buffer> {
-  const { Body } = await stand.client.send(new GetObjectCommand({ Bucket, Key, ...extra }));
+  const { Body } = await deployment.client.send(new GetObjectCommand({ Bucket, Key, ...extra }));
   return Buffer.from((await Body?.transformToByteArray()) ?? []);
 }
 
@@ -93,13 +94,13 @@ describe.each(BUCKETS)('a multipart upload to the %s bucket', (bucket) => {
     const completed = await complete(target, done);
     expect(completed.ETag).toBe(etagOfParts(parts));
     expect(completed.ServerSideEncryption).toBe(told);
-    expect(completed.Location).toBe(`${stand.sealgate.endpoint}/${bucket}/big`);
+    expect(completed.Location).toBe(`${deployment.server.endpoint}/${bucket}/big`);
     const whole = Buffer.concat(parts);
     expect((await bytesOf(bucket, 'big')).equals(whole)).toBe(true);
     const range = await bytesOf(bucket, 'big', { Range: `bytes=${5 * MIB - 3}-${5 * MIB + 10}` });
     expect(range.equals(whole.subarray(5 * MIB - 3, 5 * MIB + 11))).toBe(true);
     expect((await bytesOf(bucket, 'big', { PartNumber: 2 })).equals(parts[1] ?? Buffer.alloc(0))).toBe(true);
-    const head = await stand.client.send(
+    const head = await deployment.client.send(
       new HeadObjectCommand({ Bucket: bucket, Key: 'big', PartNumber: 3 }),
     );
     expect(head).toMatchObject({
@@ -111,24 +112,24 @@ describe.each(BUCKETS)('a multipart upload to the %s bucket', (bucket) => {
     });
     expect(head.ServerSideEncryption).toBe(told);
     const beyond = new HeadObjectCommand({ Bucket: bucket, Key: 'big', PartNumber: 4 });
-    expect((await refusal(stand.client.send(beyond))).status).toBe(416);
-    const onDisk = [...(await stand.filesWith(marker)), ...(await stand.filesWith(secret))];
+    expect((await refusal(deployment.client.send(beyond))).status).toBe(416);
+    const onDisk = [...(await deployment.filesWith(marker)), ...(await deployment.filesWith(secret))];
     if (bucket === 'encrypted') expect(onDisk).toEqual([]);
     else expect(onDisk.length).toBeGreaterThanOrEqual(2);
   });
 
   it('says of every step whether the bytes are encrypted', async () => {
-    const created = await stand.client.send(
+    const created = await deployment.client.send(
       new CreateMultipartUploadCommand({ Bucket: bucket, Key: 'says' }),
     );
     expect(created.ServerSideEncryption).toBe(told);
     const target = { Bucket: bucket, Key: 'says', UploadId: created.UploadId ?? '' };
-    const part = await stand.client.send(new UploadPartCommand({ ...target, PartNumber: 1, Body: 'x' }));
+    const part = await deployment.client.send(new UploadPartCommand({ ...target, PartNumber: 1, Body: 'x' }));
     expect(part.ServerSideEncryption).toBe(told);
     const source = await complete(target, [{ PartNumber: 1, ETag: part.ETag }]);
     expect(source.ServerSideEncryption).toBe(told);
     const next = await create(bucket, 'says-copy');
-    const copied = await stand.client.send(
+    const copied = await deployment.client.send(
       new UploadPartCopyCommand({ ...next, PartNumber: 1, CopySource: `${bucket}/says` }),
     );
     expect(copied.ServerSideEncryption).toBe(told);
@@ -138,14 +139,14 @@ describe.each(BUCKETS)('a multipart upload to the %s bucket', (bucket) => {
     const target = await create(bucket, 'again');
     await upload(target, [Buffer.from('first attempt')]);
     const done = await upload(target, [Buffer.from('second attempt'), Buffer.from('unused')]);
-    const listed = await stand.client.send(new ListPartsCommand(target));
+    const listed = await deployment.client.send(new ListPartsCommand(target));
     expect(listed.Parts?.map(({ PartNumber, Size, ETag }) => ({ PartNumber, Size, ETag }))).toEqual([
       { PartNumber: 1, Size: 14, ETag: done[0]?.ETag },
       { PartNumber: 2, Size: 6, ETag: done[1]?.ETag },
     ]);
     await complete(target, done.slice(0, 1));
     expect((await bytesOf(bucket, 'again')).toString()).toBe('second attempt');
-    expect((await refusal(stand.client.send(new ListPartsCommand(target)))).code).toBe('NoSuchUpload');
+    expect((await refusal(deployment.client.send(new ListPartsCommand(target)))).code).toBe('NoSuchUpload');
   });
 
   it('pages through parts', async () => {
@@ -157,7 +158,7 @@ describe.each(BUCKETS)('a multipart upload to the %s bucket', (bucket) => {
     const seen: (number | undefined)[] = [];
     let marker: string | undefined;
     for (;;) {
-      const page = await stand.client.send(
+      const page = await deployment.client.send(
         new ListPartsCommand({
           ...target,
           MaxParts: 2,
@@ -169,7 +170,7 @@ describe.each(BUCKETS)('a multipart upload to the %s bucket', (bucket) => {
       marker = page.NextPartNumberMarker;
     }
     expect(seen).toEqual([1, 2, 3, 4, 5]);
-    await stand.client.send(new AbortMultipartUploadCommand(target));
+    await deployment.client.send(new AbortMultipartUploadCommand(target));
   });
 
   it('can be completed again with the same parts, and with no others', async () => {
@@ -181,7 +182,7 @@ describe.each(BUCKETS)('a multipart upload to the %s bucket', (bucket) => {
     expect(second.ServerSideEncryption).toBe(told);
     const other = [{ PartNumber: 1, ETag: `"${md5(Buffer.from('other')).toString('hex')}"` }];
     expect((await refusal(complete(target, other))).code).toBe('NoSuchUpload');
-    await stand.client.send(new PutObjectCommand({ Bucket: bucket, Key: 'repeat', Body: 'newer' }));
+    await deployment.client.send(new PutObjectCommand({ Bucket: bucket, Key: 'repeat', Body: 'newer' }));
     expect((await refusal(complete(target, done))).code).toBe('NoSuchUpload');
     expect((await bytesOf(bucket, 'repeat')).toString()).toBe('newer');
     const same = await create(bucket, 'repeat');
@@ -208,7 +209,7 @@ describe.each(BUCKETS)('a multipart upload to the %s bucket', (bucket) => {
           : `${crc32Base64(Buffer.concat(parts.map(crc)))}-2`;
     const completed = await complete(target, done);
     expect(completed).toMatchObject({ [`Checksum${algorithm}`]: expected, ChecksumType: type });
-    const head = await stand.client.send(
+    const head = await deployment.client.send(
       new HeadObjectCommand({ Bucket: bucket, Key, ChecksumMode: 'ENABLED' }),
     );
     expect(head).toMatchObject({ [`Checksum${algorithm}`]: expected, ChecksumType: type });
@@ -226,14 +227,14 @@ describe.each(BUCKETS)('a multipart upload to the %s bucket', (bucket) => {
       MultipartUpload: { Parts },
       ChecksumCRC32: crc32Base64(Buffer.from('other')),
     });
-    expect((await refusal(stand.client.send(wrong))).code).toBe('BadDigest');
+    expect((await refusal(deployment.client.send(wrong))).code).toBe('BadDigest');
     const right = new CompleteMultipartUploadCommand({
       ...target,
       MultipartUpload: { Parts },
       ChecksumCRC32: whole,
       MpuObjectSize: 5 * MIB + 3,
     });
-    expect((await stand.client.send(right)).ChecksumCRC32).toBe(whole);
+    expect((await deployment.client.send(right)).ChecksumCRC32).toBe(whole);
   });
 
   it('refuses what does not fit, and the upload stays open', async () => {
@@ -241,7 +242,7 @@ describe.each(BUCKETS)('a multipart upload to the %s bucket', (bucket) => {
     const done = await upload(target, [Buffer.from('small'), Buffer.from('end')]);
     const [first, second] = done;
     if (first === undefined || second === undefined) throw new Error('two parts were uploaded');
-    const blobs = await stand.blobs();
+    const blobs = await deployment.blobs();
     const codeOf = async (Parts: CompletedPart[]) => (await refusal(complete(target, Parts))).code;
     expect(await codeOf([])).toBe('MalformedXML');
     expect(await codeOf([second, first])).toBe('InvalidPartOrder');
@@ -252,12 +253,15 @@ describe.each(BUCKETS)('a multipart upload to the %s bucket', (bucket) => {
     expect(small).toMatchObject({ code: 'EntityTooSmall', status: 400 });
     expect(small.details).toMatchObject({ MinSizeAllowed: '5242880', ProposedSize: '5', PartNumber: '1' });
     const sized = { ...target, MultipartUpload: { Parts: [second] }, MpuObjectSize: 4 };
-    expect((await refusal(stand.client.send(new CompleteMultipartUploadCommand(sized)))).code).toBe(
+    expect((await refusal(deployment.client.send(new CompleteMultipartUploadCommand(sized)))).code).toBe(
       'InvalidRequest',
     );
     for (const PartNumber of [0, 10_001]) {
       const part = new UploadPartCommand({ ...target, PartNumber, Body: 'x' });
-      expect(await refusal(stand.client.send(part))).toMatchObject({ code: 'InvalidArgument', status: 400 });
+      expect(await refusal(deployment.client.send(part))).toMatchObject({
+        code: 'InvalidArgument',
+        status: 400,
+      });
     }
     const broken = new UploadPartCommand({
       ...target,
@@ -265,24 +269,24 @@ describe.each(BUCKETS)('a multipart upload to the %s bucket', (bucket) => {
       Body: 'x',
       ContentMD5: md5(Buffer.from('y')).toString('base64'),
     });
-    expect((await refusal(stand.client.send(broken))).code).toBe('BadDigest');
-    expect(await stand.blobs()).toEqual(blobs);
-    expect((await stand.client.send(new ListPartsCommand(target))).Parts).toHaveLength(2);
-    await stand.client.send(new AbortMultipartUploadCommand(target));
-    expect((await refusal(stand.client.send(new AbortMultipartUploadCommand(target)))).code).toBe(
+    expect((await refusal(deployment.client.send(broken))).code).toBe('BadDigest');
+    expect(await deployment.blobs()).toEqual(blobs);
+    expect((await deployment.client.send(new ListPartsCommand(target))).Parts).toHaveLength(2);
+    await deployment.client.send(new AbortMultipartUploadCommand(target));
+    expect((await refusal(deployment.client.send(new AbortMultipartUploadCommand(target)))).code).toBe(
       'NoSuchUpload',
     );
     const late = new UploadPartCommand({ ...target, PartNumber: 1, Body: 'late' });
-    expect((await refusal(stand.client.send(late))).code).toBe('NoSuchUpload');
-    expect(await stand.blobs()).toEqual(blobs);
+    expect((await refusal(deployment.client.send(late))).code).toBe('NoSuchUpload');
+    expect(await deployment.blobs()).toEqual(blobs);
   });
 
   it('demands a checksum of every part of a composite upload, and the same algorithm', async () => {
     const target = await create(bucket, 'strict', { ChecksumAlgorithm: 'SHA256' });
     const bare = new UploadPartCommand({ ...target, PartNumber: 1, Body: 'x' });
-    expect((await refusal(stand.client.send(bare))).code).toBe('InvalidRequest');
+    expect((await refusal(deployment.client.send(bare))).code).toBe('InvalidRequest');
     const other = new UploadPartCommand({ ...target, PartNumber: 1, Body: 'x', ChecksumAlgorithm: 'CRC32' });
-    expect((await refusal(stand.client.send(other))).code).toBe('InvalidRequest');
+    expect((await refusal(deployment.client.send(other))).code).toBe('InvalidRequest');
     const done = await upload(target, [Buffer.from('x')], () => ({ ChecksumAlgorithm: 'SHA256' }));
     const { PartNumber, ETag } = done[0] ?? {};
     expect((await refusal(complete(target, [{ PartNumber, ETag }]))).code).toBe('InvalidRequest');
@@ -292,11 +296,11 @@ describe.each(BUCKETS)('a multipart upload to the %s bucket', (bucket) => {
   it('honours conditions at its end', async () => {
     const target = await create(bucket, 'condition');
     const done = await upload(target, [Buffer.from('new')]);
-    const { ETag } = await stand.client.send(
+    const { ETag } = await deployment.client.send(
       new PutObjectCommand({ Bucket: bucket, Key: 'condition', Body: 'old' }),
     );
     const finish = (condition: object) =>
-      stand.client.send(
+      deployment.client.send(
         new CompleteMultipartUploadCommand({ ...target, MultipartUpload: { Parts: done }, ...condition }),
       );
     expect(await refusal(finish({ IfNoneMatch: '*' }))).toMatchObject({
@@ -311,10 +315,10 @@ describe.each(BUCKETS)('a multipart upload to the %s bucket', (bucket) => {
 
   it('is copied into, whole and by range, byte for byte', async () => {
     const bytes = randomBytes(6 * MIB);
-    await stand.client.send(new PutObjectCommand({ Bucket: bucket, Key: 'source', Body: bytes }));
+    await deployment.client.send(new PutObjectCommand({ Bucket: bucket, Key: 'source', Body: bytes }));
     const target = await create(bucket, 'from-parts', { ChecksumAlgorithm: 'CRC32' });
     const copy = (PartNumber: number, extra: object = {}) =>
-      stand.client.send(
+      deployment.client.send(
         new UploadPartCopyCommand({ ...target, PartNumber, CopySource: `/${bucket}/source`, ...extra }),
       );
     const whole = (await copy(1)).CopyPartResult;
@@ -341,7 +345,9 @@ describe('ListMultipartUploads', () => {
     const keys = ['l/a', 'l/b', 'l/b', 'l/c/1', 'l/c/2', 'm'];
     const targets = await Promise.all(keys.map((key) => create('encrypted', key)));
     const list = (extra: object) =>
-      stand.client.send(new ListMultipartUploadsCommand({ Bucket: 'encrypted', Prefix: 'l/', ...extra }));
+      deployment.client.send(
+        new ListMultipartUploadsCommand({ Bucket: 'encrypted', Prefix: 'l/', ...extra }),
+      );
     const grouped = await list({ Delimiter: '/' });
     expect(grouped.Uploads?.map((upload) => upload.Key)).toEqual(['l/a', 'l/b', 'l/b']);
     expect(grouped.CommonPrefixes).toEqual([{ Prefix: 'l/c/' }]);
@@ -355,24 +361,24 @@ describe('ListMultipartUploads', () => {
     }
     const expected = targets.slice(0, 5).map(({ Key, UploadId }) => `${Key} ${UploadId}`);
     expect(seen).toEqual(expected.toSorted());
-    for (const target of targets) await stand.client.send(new AbortMultipartUploadCommand(target));
+    for (const target of targets) await deployment.client.send(new AbortMultipartUploadCommand(target));
     expect((await list({})).Uploads).toBeUndefined();
   });
 });
 
 describe('an upload keeps what it was created as', () => {
   it('begun plain, it refuses AES256 and stays plain after encryption was turned on', async () => {
-    await createBucket(stand.sealgate, 'turned-on', false);
+    await createBucket(deployment.server, 'turned-on', false);
     const { bytes, marker } = marked(100_000);
     const target = await create('turned-on', 'key');
     const rule = { ApplyServerSideEncryptionByDefault: { SSEAlgorithm: 'AES256' } } as const;
-    await stand.client.send(
+    await deployment.client.send(
       new PutBucketEncryptionCommand({
         Bucket: 'turned-on',
         ServerSideEncryptionConfiguration: { Rules: [rule] },
       }),
     );
-    const asking = stand.withHeaders({ 'x-amz-server-side-encryption': 'AES256' });
+    const asking = deployment.withHeaders({ 'x-amz-server-side-encryption': 'AES256' });
     const part = new UploadPartCommand({ ...target, PartNumber: 1, Body: bytes });
     expect(await refusal(asking.send(part))).toMatchObject({ code: 'InvalidArgument', status: 400 });
     const done = await upload(target, [bytes]);
@@ -381,30 +387,30 @@ describe('an upload keeps what it was created as', () => {
     expect((await refusal(asking.send(new AbortMultipartUploadCommand(target)))).code).toBe(
       'InvalidArgument',
     );
-    expect((await stand.client.send(finish)).ServerSideEncryption).toBeUndefined();
-    const head = await stand.client.send(new HeadObjectCommand({ Bucket: 'turned-on', Key: 'key' }));
+    expect((await deployment.client.send(finish)).ServerSideEncryption).toBeUndefined();
+    const head = await deployment.client.send(new HeadObjectCommand({ Bucket: 'turned-on', Key: 'key' }));
     expect(head.ServerSideEncryption).toBeUndefined();
-    expect(await stand.filesWith(marker)).toHaveLength(1);
+    expect(await deployment.filesWith(marker)).toHaveLength(1);
   });
 
   it('begun encrypted, it stays encrypted after encryption was turned off', async () => {
-    await createBucket(stand.sealgate, 'turned-off', true);
+    await createBucket(deployment.server, 'turned-off', true);
     const { bytes, marker } = marked(100_000);
     const target = await create('turned-off', 'key');
-    await stand.client.send(new DeleteBucketEncryptionCommand({ Bucket: 'turned-off' }));
+    await deployment.client.send(new DeleteBucketEncryptionCommand({ Bucket: 'turned-off' }));
     const done = await upload(target, [bytes]);
     expect((await complete(target, done)).ServerSideEncryption).toBe('AES256');
     expect((await bytesOf('turned-off', 'key')).equals(bytes)).toBe(true);
-    expect(await stand.filesWith(marker)).toEqual([]);
+    expect(await deployment.filesWith(marker)).toEqual([]);
   });
 
   it.each([
     ['x-amz-server-side-encryption', 'aws:kms'],
     ['x-amz-server-side-encryption-customer-algorithm', 'AES256'],
   ])('no step accepts %s: %s', async (name, value) => {
-    const asking = stand.withHeaders({ [name]: value });
+    const asking = deployment.withHeaders({ [name]: value });
     const target = await create('encrypted', 'asked');
-    const blobs = await stand.blobs();
+    const blobs = await deployment.blobs();
     const commands = [
       () => asking.send(new CreateMultipartUploadCommand({ Bucket: 'encrypted', Key: 'asked-2' })),
       () => asking.send(new UploadPartCommand({ ...target, PartNumber: 1, Body: Buffer.alloc(100_000) })),
@@ -423,9 +429,9 @@ describe('an upload keeps what it was created as', () => {
     for (const command of commands) {
       expect(await refusal(command())).toMatchObject({ code: 'InvalidArgument', status: 400 });
     }
-    expect(await stand.blobs()).toEqual(blobs);
-    expect((await stand.client.send(new ListPartsCommand(target))).Parts).toBeUndefined();
-    await stand.client.send(new AbortMultipartUploadCommand(target));
+    expect(await deployment.blobs()).toEqual(blobs);
+    expect((await deployment.client.send(new ListPartsCommand(target))).Parts).toBeUndefined();
+    await deployment.client.send(new AbortMultipartUploadCommand(target));
   });
 });
 
@@ -445,7 +451,7 @@ describe('requests on one upload at the same time', () => {
       const done = await upload(target, [Buffer.from(Key)]);
       const [completed, aborted] = await Promise.allSettled([
         complete(target, done),
-        stand.client.send(new AbortMultipartUploadCommand(target)),
+        deployment.client.send(new AbortMultipartUploadCommand(target)),
       ]);
       const winners = [completed, aborted].filter((outcome) => outcome.status === 'fulfilled');
       expect(winners).toHaveLength(1);
@@ -458,7 +464,7 @@ describe('requests on one upload at the same time', () => {
     const target = await create('encrypted', 'replaced');
     const done = await upload(target, [Buffer.from('kept')]);
     const replacing = Array.from({ length: 8 }, (_, index) =>
-      stand.client.send(new UploadPartCommand({ ...target, PartNumber: 2, Body: `other ${index}` })),
+      deployment.client.send(new UploadPartCommand({ ...target, PartNumber: 2, Body: `other ${index}` })),
     );
     const outcomes = await Promise.allSettled([complete(target, done), ...replacing]);
     expect(outcomes[0]?.status).toBe('fulfilled');

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { BUCKETS, type Deployment, startDeployment } from '../harness/deployment.ts';
 import { type RawAnswer, type RawRequest, send } from '../harness/signedRequest.ts';
-import { BUCKETS, type Stand, startStand } from '../harness/stand.ts';
 import { storeState } from '../harness/untouched.ts';
 
 /** Keys as people never type them; XML can hold those without control characters other than tab and line ends. */
@@ -32,11 +32,11 @@ const KEYS: readonly string[] = [
   'blobs/0',
 ];
 
-let stand: Stand;
+let deployment: Deployment;
 beforeAll(async () => {
-  stand = await startStand('odd-keys');
+  deployment = await startDeployment({ workers: 2, buckets: true });
 });
-afterAll(() => stand?.close());
+afterAll(() => deployment?.close());
 
 const encoded = (key: string): string =>
   [...Buffer.from(key)].map((byte) => `%${byte.toString(16).toUpperCase().padStart(2, '0')}`).join('');
@@ -45,7 +45,7 @@ const bodyOf = (key: string): Buffer => Buffer.from(`the object ${key}`);
 const isXml = (key: string): boolean => !/[\0-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]/.test(key);
 
 async function ask(request: Omit<RawRequest, 'method'> & { method?: string }): Promise<RawAnswer> {
-  return await send(stand.sealgate, { method: 'GET', ...request });
+  return await send(deployment.server, { method: 'GET', ...request });
 }
 
 /** Character data as a parser of XML gives it back. */
@@ -84,10 +84,10 @@ const byBytes = (keys: readonly string[]): string[] =>
 
 describe.each(BUCKETS)('odd keys in the %s bucket', (bucket) => {
   it('are written, read, listed by both versions with and without encoding, and deleted', async () => {
-    const outside = storeState(stand.sealgate).files;
+    const outside = storeState(deployment.server).files;
     await putAll(bucket);
     // Small objects are rows: no key became a file, wherever it points to.
-    expect(storeState(stand.sealgate).files).toEqual(outside);
+    expect(storeState(deployment.server).files).toEqual(outside);
     for (const key of KEYS) {
       const path = objectPath(bucket, key);
       const read = await ask({ path });
@@ -150,13 +150,13 @@ describe.each(BUCKETS)('odd keys in the %s bucket', (bucket) => {
   it.each(['%ff', '%c3%28', '%ed%a0%80', '%f4%90%80%80', 'a%', '%zz'])(
     'are refused when they are ill-formed, whatever is asked: %s',
     async (key) => {
-      const before = storeState(stand.sealgate);
+      const before = storeState(deployment.server);
       for (const method of ['PUT', 'GET', 'HEAD', 'DELETE', 'POST']) {
         const answer = await ask({ method, path: `/${bucket}/${key}` });
         expect([method, answer.status]).toEqual([method, 400]);
         if (method !== 'HEAD') expect(answer.code).toBe('InvalidURI');
       }
-      expect(storeState(stand.sealgate)).toEqual(before);
+      expect(storeState(deployment.server)).toEqual(before);
     },
   );
 });

@@ -2,13 +2,14 @@ import { createHash, createHmac, randomBytes } from 'node:crypto';
 import { connect } from 'node:net';
 import { GetObjectCommand, HeadObjectCommand } from '@aws-sdk/client-s3';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { BUCKETS, refusal, type Stand, startStand } from '../harness/stand.ts';
+import { BUCKETS, type Deployment, startDeployment } from '../harness/deployment.ts';
+import { refusal } from '../harness/refusal.ts';
 
-let stand: Stand;
+let deployment: Deployment;
 beforeAll(async () => {
-  stand = await startStand('post');
+  deployment = await startDeployment({ workers: 2, buckets: true });
 });
-afterAll(() => stand?.close());
+afterAll(() => deployment?.close());
 
 type Pairs = readonly (readonly [name: string, value: string])[];
 
@@ -38,7 +39,7 @@ const hmac = (key: Buffer | string, text: string): Buffer => createHmac('sha256'
 
 /** The whole body of a signed form. */
 function encode(bucket: string, form: Form): Buffer {
-  const { region, accessKeyId, secretAccessKey } = stand.sealgate;
+  const { region, accessKeyId, secretAccessKey } = deployment.server;
   const { fields, file = Buffer.from('hello'), filename = 'name.txt', after = [] } = form;
   const date = new Date().toISOString().replace(/[-:]|\.\d+/g, '');
   const scope = `${date.slice(0, 8)}/${region}/s3/aws4_request`;
@@ -77,7 +78,7 @@ function send(
   headers: Readonly<Record<string, string>> = {},
   query = '',
 ): Promise<Response> {
-  return fetch(`${stand.sealgate.endpoint}/${bucket}${query}`, {
+  return fetch(`${deployment.server.endpoint}/${bucket}${query}`, {
     method: 'POST',
     redirect: 'manual',
     headers: { 'content-type': `multipart/form-data; boundary=${BOUNDARY}`, ...headers },
@@ -99,16 +100,16 @@ async function errorOf(sent: Promise<Response>): Promise<{ code: string; status:
 }
 
 async function bytesOf(Bucket: string, Key: string): Promise<Buffer> {
-  const { Body } = await stand.client.send(new GetObjectCommand({ Bucket, Key }));
+  const { Body } = await deployment.client.send(new GetObjectCommand({ Bucket, Key }));
   return Buffer.from((await Body?.transformToByteArray()) ?? []);
 }
 
 const head = (Bucket: string, Key: string) =>
-  stand.client.send(new HeadObjectCommand({ Bucket, Key, ChecksumMode: 'ENABLED' }));
+  deployment.client.send(new HeadObjectCommand({ Bucket, Key, ChecksumMode: 'ENABLED' }));
 
 async function expectNothingStored(bucket: string, key: string, before: readonly string[]): Promise<void> {
   expect((await refusal(head(bucket, key))).status).toBe(404);
-  expect(await stand.blobs()).toEqual(before);
+  expect(await deployment.blobs()).toEqual(before);
 }
 
 function marked(sizeBytes: number): { bytes: Buffer; marker: string } {
@@ -135,13 +136,13 @@ describe.each(BUCKETS)('a form sent to the %s bucket', (bucket) => {
       expect(answer.status).toBe(204);
       expect(answer.headers.get('x-amz-server-side-encryption')).toBe(told);
       expect(answer.headers.get('etag')).toBe(`"${createHash('md5').update(bytes).digest('hex')}"`);
-      expect(answer.headers.get('location')).toBe(`${stand.sealgate.endpoint}/${bucket}/${key}`);
+      expect(answer.headers.get('location')).toBe(`${deployment.server.endpoint}/${bucket}/${key}`);
       expect((await bytesOf(bucket, key)).equals(bytes)).toBe(true);
       const described = await head(bucket, key);
       expect(described.ContentType).toBe('text/x-test');
       expect(Buffer.from(described.Metadata?.['note'] ?? '', 'latin1').toString()).toBe('ä note');
       expect(described.ServerSideEncryption ?? null).toBe(told);
-      if (size > 100) expect((await stand.filesWith(marker)).length > 0).toBe(bucket === 'plain');
+      if (size > 100) expect((await deployment.filesWith(marker)).length > 0).toBe(bucket === 'plain');
     },
   );
 
@@ -177,7 +178,7 @@ describe.each(BUCKETS)('a form sent to the %s bucket', (bucket) => {
     expect(created.status).toBe(201);
     const document = await created.text();
     expect(document).toContain('<Key>a&amp;b</Key>');
-    expect(document).toContain(`<Location>${stand.sealgate.endpoint}/${bucket}/a%26b</Location>`);
+    expect(document).toContain(`<Location>${deployment.server.endpoint}/${bucket}/a%26b</Location>`);
     expect(document).toContain('<ETag>&quot;5d41402abc4b2a76b9719d911017c592&quot;</ETag>');
     for (const name of ['success_action_redirect', 'redirect']) {
       const answer = await post(bucket, {
@@ -213,7 +214,7 @@ describe.each(BUCKETS)('a form sent to the %s bucket', (bucket) => {
     });
     expect(right.headers.get('x-amz-checksum-sha256')).toBe(sha256);
     expect(await head(bucket, 'digests')).toMatchObject({ ChecksumSHA256: sha256 });
-    const blobs = await stand.blobs();
+    const blobs = await deployment.blobs();
     const wrong = { file: marked(3_000_000).bytes };
     const other: Pairs = [['key', 'wrong']];
     expect(
@@ -231,7 +232,7 @@ describe.each(BUCKETS)('a form sent to the %s bucket', (bucket) => {
   });
 
   it('is held to the sizes of its policy', async () => {
-    const blobs = await stand.blobs();
+    const blobs = await deployment.blobs();
     const sized = (size: number) =>
       errorOf(
         post(bucket, {
@@ -256,7 +257,7 @@ describe.each(BUCKETS)('a form sent to the %s bucket', (bucket) => {
     ['x-amz-server-side-encryption-customer-key', 'c2VjcmV0LWtleS1tYXRlcmlhbA=='],
     ...(bucket === 'plain' ? [['x-amz-server-side-encryption', 'AES256']] : []),
   ])('is refused with %s: %s wherever it is carried, and leaves nothing', async (name = '', value = '') => {
-    const blobs = await stand.blobs();
+    const blobs = await deployment.blobs();
     const fields: Pairs = [['key', 'refused']];
     const file = marked(3_000_000).bytes;
     const refused = { code: 'InvalidArgument', status: 400 };
@@ -277,7 +278,7 @@ describe.each(BUCKETS)('a form sent to the %s bucket', (bucket) => {
   });
 
   it('is refused when an encryption field comes twice, before and behind the file', async () => {
-    const blobs = await stand.blobs();
+    const blobs = await deployment.blobs();
     const sse = ['x-amz-server-side-encryption', 'AES256'] as const;
     const form = { fields: [['key', 'twice'], sse], after: [sse], file: marked(100_000).bytes } as const;
     expect(await errorOf(post(bucket, form))).toMatchObject({ code: 'InvalidArgument' });
@@ -299,9 +300,9 @@ describe.each(BUCKETS)('a form sent to the %s bucket', (bucket) => {
   });
 
   it('is removed when its client goes away', async () => {
-    const blobs = await stand.blobs();
+    const blobs = await deployment.blobs();
     const body = encode(bucket, { fields: [['key', 'gone']], file: marked(6_000_000).bytes });
-    const { hostname, port } = new URL(stand.sealgate.endpoint);
+    const { hostname, port } = new URL(deployment.server.endpoint);
     const socket = connect(Number(port), hostname);
     socket.write(
       `POST /${bucket} HTTP/1.1\r\nHost: ${hostname}:${port}\r\nContent-Length: ${body.length}\r\n` +
@@ -309,7 +310,7 @@ describe.each(BUCKETS)('a form sent to the %s bucket', (bucket) => {
     );
     await new Promise<void>((resolve) => socket.write(body.subarray(0, 5_000_000), () => resolve()));
     socket.destroy();
-    await stand.sealgate.logLine(
+    await deployment.server.logLine(
       (line) =>
         line['operation'] === 'PostObject' &&
         line['bucket'] === bucket &&
@@ -372,7 +373,7 @@ describe('a form that is not right', () => {
     expect(await errorOf(post('plain', { fields: [...fields, ...fields] }))).toMatchObject({
       code: 'InvalidArgument',
     });
-    const chunked = fetch(`${stand.sealgate.endpoint}/plain`, {
+    const chunked = fetch(`${deployment.server.endpoint}/plain`, {
       method: 'POST',
       headers: { 'content-type': `multipart/form-data; boundary=${BOUNDARY}` },
       body: new Blob([new Uint8Array(body)]).stream(),
@@ -383,7 +384,7 @@ describe('a form that is not right', () => {
   });
 
   it('may not bring more than 20 KiB of fields, before or behind its file', async () => {
-    const blobs = await stand.blobs();
+    const blobs = await deployment.blobs();
     const large: Pairs = [['x-ignore-this', 'x'.repeat(20 * 1024)]];
     const tooMuch = { code: 'MaxPostPreDataLengthExceeded', status: 400 };
     expect(await errorOf(post('plain', { fields: [...fields, ...large] }))).toMatchObject(tooMuch);

@@ -2,32 +2,32 @@ import { connect, type Socket } from 'node:net';
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { chunkedRequest } from '../harness/chunkedBody.ts';
+import { type Deployment, startDeployment } from '../harness/deployment.ts';
 import { exchange, type RawAnswer, send, sign } from '../harness/signedRequest.ts';
-import { type Stand, startStand } from '../harness/stand.ts';
 import { finishedKey, type StoreState, storeState } from '../harness/untouched.ts';
 
 const OLD = Buffer.alloc(40_000, 'old ');
 const BODY = Buffer.alloc(300_000, 'new ');
 const RUNS = process.env['SEALGATE_SOAK'] === '1' ? 20_000 : 300;
 
-let stand: Stand;
+let deployment: Deployment;
 let before: StoreState;
 beforeAll(async () => {
-  stand = await startStand('raw-bytes');
-  await send(stand.sealgate, { method: 'PUT', path: '/encrypted/existing', body: OLD });
-  before = storeState(stand.sealgate);
+  deployment = await startDeployment({ workers: 2, buckets: true });
+  await send(deployment.server, { method: 'PUT', path: '/encrypted/existing', body: OLD });
+  before = storeState(deployment.server);
 });
-afterAll(() => stand?.close());
+afterAll(() => deployment?.close());
 
 async function expectUntouched(): Promise<void> {
-  expect(storeState(stand.sealgate)).toEqual(before);
-  expect(await stand.sealgate.metric('sealgate_s3_requests_in_flight')).toBe(0);
-  const existing = await send(stand.sealgate, { method: 'GET', path: '/encrypted/existing' });
+  expect(storeState(deployment.server)).toEqual(before);
+  expect(await deployment.server.metric('sealgate_s3_requests_in_flight')).toBe(0);
+  const existing = await send(deployment.server, { method: 'GET', path: '/encrypted/existing' });
   expect(existing.body.equals(OLD)).toBe(true);
 }
 
 async function open(): Promise<Socket> {
-  const { hostname, port } = new URL(stand.sealgate.endpoint);
+  const { hostname, port } = new URL(deployment.server.endpoint);
   return await new Promise((resolve) => {
     const socket = connect({ host: hostname, port: Number(port) }, () => resolve(socket));
     socket.on('error', () => undefined);
@@ -46,7 +46,7 @@ describe('a client that goes away in the middle of a body', () => {
     ['by closing its side', (socket: Socket) => socket.end()],
   ])('leaves nothing: %s', async (how, leave) => {
     const key = `gone ${how}`;
-    const { head } = sign(stand.sealgate, {
+    const { head } = sign(deployment.server, {
       method: 'PUT',
       path: `/encrypted/${encodeURIComponent(key)}`,
       headers: [['content-length', String(BODY.length)]],
@@ -55,17 +55,17 @@ describe('a client that goes away in the middle of a body', () => {
     const socket = await open();
     await write(socket, Buffer.concat([Buffer.from(head), BODY.subarray(0, BODY.length - 1)]));
     leave(socket);
-    await finishedKey(stand.sealgate, key);
+    await finishedKey(deployment.server, key);
     socket.destroy();
     await expectUntouched();
   });
 
   it('while it takes an object frees the object', async () => {
-    const { head } = sign(stand.sealgate, { method: 'GET', path: '/encrypted/existing' });
+    const { head } = sign(deployment.server, { method: 'GET', path: '/encrypted/existing' });
     const socket = await open();
     await write(socket, Buffer.from(head));
     socket.resetAndDestroy();
-    await stand.sealgate.logLine((line) => line['msg'] === 'request' && line['operation'] === 'GetObject');
+    await deployment.server.logLine((line) => line['msg'] === 'request' && line['operation'] === 'GetObject');
     await expectUntouched();
   });
 });
@@ -73,7 +73,7 @@ describe('a client that goes away in the middle of a body', () => {
 describe('a body in a slow trickle', () => {
   it('is stored whole', async () => {
     const bytes = Buffer.from('drop by drop');
-    const { head } = sign(stand.sealgate, { method: 'PUT', path: '/encrypted/trickle', body: bytes });
+    const { head } = sign(deployment.server, { method: 'PUT', path: '/encrypted/trickle', body: bytes });
     const socket = await open();
     socket.setNoDelay(true);
     const answer = new Promise<string>((resolve) => {
@@ -82,10 +82,10 @@ describe('a body in a slow trickle', () => {
     for (const byte of Buffer.concat([Buffer.from(head), bytes])) await write(socket, Buffer.from([byte]));
     expect(await answer).toContain('HTTP/1.1 200');
     socket.destroy();
-    const read = await send(stand.sealgate, { method: 'GET', path: '/encrypted/trickle' });
+    const read = await send(deployment.server, { method: 'GET', path: '/encrypted/trickle' });
     expect(read.body.equals(bytes)).toBe(true);
-    await send(stand.sealgate, { method: 'DELETE', path: '/encrypted/trickle' });
-    before = { ...before, rows: storeState(stand.sealgate).rows };
+    await send(deployment.server, { method: 'DELETE', path: '/encrypted/trickle' });
+    before = { ...before, rows: storeState(deployment.server).rows };
   });
 });
 
@@ -120,9 +120,11 @@ describe('a request whose end is not clear', () => {
   it.each(SMUGGLING)(
     'is refused, and the connection ends before what hides behind it: %s',
     async (_, lines) => {
-      const hidden = sign(stand.sealgate, { method: 'DELETE', path: '/encrypted/existing' }).head;
+      const hidden = sign(deployment.server, { method: 'DELETE', path: '/encrypted/existing' }).head;
       const bytes = `PUT /encrypted/existing HTTP/1.1\r\nHost: a\r\n${lines}\r\n0\r\n\r\n${hidden}`;
-      const answer = await exchange(stand.sealgate.endpoint, Buffer.from(bytes, 'latin1'), { method: 'PUT' });
+      const answer = await exchange(deployment.server.endpoint, Buffer.from(bytes, 'latin1'), {
+        method: 'PUT',
+      });
       expect([400, 501]).toContain(answer.status);
       expect(['InvalidRequest', 'NotImplemented']).toContain(answer.code);
       expect(answer.body.toString('latin1').split('HTTP/1.1').length).toBe(1);
@@ -178,7 +180,7 @@ const edits = fc.array(fc.record({ at: fc.nat(3000), remove: fc.nat(20), insert:
 describe('arbitrary bytes', () => {
   it('never end the process, hang a connection, are answered 500, or store anything', async () => {
     // Another secret: whatever the edits make of it, none of it may be believed.
-    const access = { ...stand.sealgate, secretAccessKey: 'wrong' };
+    const access = { ...deployment.server, secretAccessKey: 'wrong' };
     const requests: readonly (() => Buffer)[] = [
       () => Buffer.from(sign(access, { method: 'GET', path: '/encrypted/existing' }).head),
       () => Buffer.from(sign(access, { method: 'GET', path: '/encrypted/existing', presigned: true }).head),
@@ -204,7 +206,7 @@ describe('arbitrary bytes', () => {
     await fc.assert(
       fc.asyncProperty(fc.nat(requests.length - 1), edits, async (which, changes) => {
         const request = requests[which]?.() ?? Buffer.alloc(0);
-        const answer: RawAnswer = await exchange(stand.sealgate.endpoint, spoil(request, changes), {
+        const answer: RawAnswer = await exchange(deployment.server.endpoint, spoil(request, changes), {
           method: 'GET',
           halfClose: true,
         });
@@ -265,7 +267,7 @@ describe('arbitrary bytes', () => {
     await fc.assert(
       fc.asyncProperty(method, path, query, headers, async (verb, target, parameters, lines) => {
         const wellFormed = parameters.map(([name, value]) => [name, value?.toWellFormed() ?? null] as const);
-        const answer = await send(stand.sealgate, {
+        const answer = await send(deployment.server, {
           method: verb,
           path: target,
           query: wellFormed,
@@ -284,13 +286,13 @@ describe('arbitrary bytes', () => {
       { seed: 20_260_102, numRuns: RUNS },
     );
     expect(new Set(seen).size).toBeGreaterThan(3);
-    expect(await stand.sealgate.metric('sealgate_s3_requests_in_flight')).toBe(0);
+    expect(await deployment.server.metric('sealgate_s3_requests_in_flight')).toBe(0);
   });
 
   it('leave no secret in the log, and no failure of the server', () => {
-    const log = stand.sealgate.logLines();
+    const log = deployment.server.logLines();
     expect(log.length).toBeGreaterThan(RUNS);
-    const { secretAccessKey, adminToken } = stand.sealgate;
+    const { secretAccessKey, adminToken } = deployment.server;
     for (const secret of [secretAccessKey, adminToken, /signature=[0-9a-f]{4}/i]) {
       expect(log.filter((line) => line.search(secret) >= 0)).toEqual([]);
     }

@@ -113,17 +113,21 @@ export function sdkClient(access: S3Access): S3Client {
   });
 }
 
-/** Creates a bucket; an encrypted one as applications do it, with the header that AWS's SDK has no parameter for. */
-export async function createBucket(access: S3Access, bucket: string, encrypted: boolean): Promise<void> {
-  const client = sdkClient(access);
+/** Lets every request of the client carry these headers too, signed like its own. */
+export function addHeaders(client: S3Client, headers: Readonly<Record<string, string>>): void {
   client.middlewareStack.add(
-    (next) => async (args) => {
-      if (encrypted && hasHeaders(args.request))
-        args.request.headers['x-amz-server-side-encryption'] = 'AES256';
+    (next) => (args) => {
+      if (hasHeaders(args.request)) Object.assign(args.request.headers, headers);
       return next(args);
     },
     { step: 'build' },
   );
+}
+
+/** Creates a bucket; an encrypted one as applications do it, with the header that AWS's SDK has no parameter for. */
+export async function createBucket(access: S3Access, bucket: string, encrypted: boolean): Promise<void> {
+  const client = sdkClient(access);
+  if (encrypted) addHeaders(client, { 'x-amz-server-side-encryption': 'AES256' });
   await client.send(new CreateBucketCommand({ Bucket: bucket }));
   client.destroy();
 }
