@@ -34,6 +34,8 @@ export interface Certificates {
 /** The common name of the client certificate that makeCertificates makes: the KMS user of the gateway. */
 const DEFAULT_CLIENT_NAME = 'sealgate';
 
+const LOOPBACK = 'IP:127.0.0.1,DNS:localhost';
+
 /** RSA, because the cipher suites that PyKMIP is started with want an RSA server key. */
 const NEW_KEY = '-newkey rsa:2048 -nodes -sha256';
 
@@ -58,7 +60,7 @@ export async function makeCertificates(folder: string): Promise<Certificates> {
   );
   const authority = { folder, ca, caKey };
   const [server, client] = await Promise.all([
-    issue(authority, 'server', '127.0.0.1', 'serverAuth', 'subjectAltName=IP:127.0.0.1,DNS:localhost'),
+    makeServerCertificate(authority, 'server'),
     makeClientCertificate(authority, DEFAULT_CLIENT_NAME),
   ]);
   return { ca, caKey, server, client };
@@ -71,13 +73,36 @@ interface Authority {
   readonly caKey: string;
 }
 
-/** One more client certificate of the same authority: another KMS user. `days` may be short to test expiry. */
+/** One more client certificate of the same authority: another KMS user. `days` may be short or negative to test expiry. */
 export async function makeClientCertificate(
   authority: Authority,
   commonName: string,
   days = 30,
 ): Promise<CertificateFiles> {
   return await issue(authority, `client-${commonName}`, commonName, 'clientAuth', null, days);
+}
+
+/** Which server certificate: `days` may be negative, for one that has expired. */
+export interface ServerCertificateOptions {
+  readonly days?: number;
+  /** As openssl writes it; default: the loopback. */
+  readonly subjectAltName?: string;
+}
+
+/** One more server certificate of the same authority. */
+export async function makeServerCertificate(
+  authority: Authority,
+  fileName: string,
+  { days = 30, subjectAltName = LOOPBACK }: ServerCertificateOptions = {},
+): Promise<CertificateFiles> {
+  return await issue(
+    authority,
+    fileName,
+    '127.0.0.1',
+    'serverAuth',
+    `subjectAltName=${subjectAltName}`,
+    days,
+  );
 }
 
 async function issue(
