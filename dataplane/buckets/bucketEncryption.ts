@@ -35,12 +35,9 @@ export async function enableEncryption(
   const release = () => releaseAttempt(making, mine);
   const made = await makeBucketKey(making, mine, existing === null ? 'fresh' : 'resumed', release);
   try {
-    await change(
-      metadata,
-      bucket,
-      (current) => ({ ...current, encryption: 'AES256', keyVersion: made.n }),
+    await change(metadata, bucket, (current) => ({ ...current, encryption: 'AES256', keyVersion: made.n }), [
       made,
-    );
+    ]);
   } catch (error) {
     await release();
     throw error;
@@ -67,7 +64,7 @@ async function change(
   metadata: Metadata,
   bucket: BucketDocument,
   edit: (current: BucketDocument) => BucketDocument,
-  keyVersion?: Parameters<Metadata['putKeyVersion']>[0],
+  keyVersions: Parameters<Metadata['updateBucket']>[1] = [],
 ): Promise<void> {
   let current: BucketDocument | null = bucket;
   for (let attempt = 1; ; attempt += 1) {
@@ -76,9 +73,7 @@ async function change(
     }
     const edited = { ...edit(current), revision: current.revision + 1 };
     try {
-      await (keyVersion === undefined
-        ? metadata.updateBucket(edited)
-        : metadata.updateBucket(edited, keyVersion));
+      await metadata.updateBucket(edited, keyVersions);
       return;
     } catch (error) {
       const raced = error instanceof MetadataError && error.code === 'Conflict';

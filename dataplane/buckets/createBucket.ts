@@ -50,6 +50,7 @@ export async function createBucket(making: KeyMaking, wish: NewBucket): Promise<
     keyVersion: null,
     everPlain: !encrypted,
     versioning: 'Unversioned',
+    rotateEveryMs: null,
   };
   const reserved =
     wish.kmsConnection === null ? null : reserveKeyVersion(making, bucketUid, wish.kmsConnection);
@@ -86,7 +87,7 @@ async function finishCreation(
   try {
     await making.metadata.updateBucket(
       { ...bucket, revision: bucket.revision + 1, state: 'Ready', keyVersion: made.n },
-      made,
+      [made],
     );
   } catch (error) {
     await releaseAttempt(making, made);

@@ -36,6 +36,7 @@ export function reserveKeyVersion(
     state: 'Creating',
     reservedMs: making.now(),
     attempt: making.incarnation,
+    rotation: null,
   };
 }
 

@@ -6,49 +6,29 @@
  * was verified; a row that fails is a MetadataError 'Integrity'.
  */
 
-/** 128 random bits as 32 lower-case hex characters. */
-export type Id = string;
+import type { BucketDocument, Id, KeyVersionDocument } from './documents.ts';
+import type { KeyRotation } from './keyRotation.ts';
+
+export type { BucketDocument, Id, KeyVersionDocument } from './documents.ts';
+export { MetadataError, type MetadataErrorCode } from './errors.ts';
+export type {
+  BucketEntry,
+  JobKind,
+  KeyPosition,
+  KeyUses,
+  KeyVersionEntry,
+  KeyVersionPosition,
+  Rewrapped,
+  SealedPage,
+  SealedUpload,
+  SealedVersion,
+  UploadPosition,
+} from './keyRotation.ts';
 
 /** Where a blob lies: `<incarnation>/<blobId>`. */
 export interface BlobLocation {
   readonly incarnation: Id;
   readonly blobId: Id;
-}
-
-/** Settings of one bucket, a control row. `revision` grows by one with each change. */
-export interface BucketDocument {
-  readonly name: string;
-  readonly bucketUid: Id;
-  readonly revision: number;
-  readonly ownerId: string;
-  readonly region: string;
-  readonly createdMs: number;
-  /** Creating: the key of an encrypted bucket is not ready; everyone but its creator sees 404. */
-  readonly state: 'Creating' | 'Ready';
-  readonly encryption: 'AES256' | null;
-  /** The key version that new writes use; null until a first one is ready. */
-  readonly keyVersion: number | null;
-  /** True from a plain creation or once encryption was switched off; only then may a row lack a descriptor. */
-  readonly everPlain: boolean;
-  readonly versioning: 'Unversioned';
-}
-
-/** One version of a bucket key, a control row that outlives its bucket. The key itself lives in the KMS. */
-export interface KeyVersionDocument {
-  readonly bucketUid: Id;
-  readonly n: number;
-  readonly revision: number;
-  readonly kmsConnection: string;
-  /** The unique name reserved before the key is created. */
-  readonly kmsName: string;
-  /** The KMS's identifier, stored as soon as Create answered. */
-  readonly kmsId: string | null;
-  /** 16 hex characters: first 8 bytes of HMAC-SHA-256(bucket key, "sealgate/v1/kcv"). */
-  readonly keyCheckValue: string | null;
-  readonly state: 'Creating' | 'Current';
-  readonly reservedMs: number;
-  /** Incarnation of the process that is making the key; null = nobody is. */
-  readonly attempt: Id | null;
 }
 
 /** The sealed fields of an encrypted version (format.md, "Object record"). */
@@ -273,7 +253,7 @@ export interface Usage {
 }
 
 /** Everything that the data plane asks of its metadata engine. All rejections are MetadataError. */
-export interface Metadata {
+export interface Metadata extends KeyRotation {
   // Buckets and key versions
   bucket(name: string): Promise<BucketDocument | null>;
   listBuckets(query: {
@@ -284,9 +264,12 @@ export interface Metadata {
   }): Promise<readonly BucketDocument[]>;
   /** Creates the bucket (and reserves its key version); an existing one of that name is returned instead, untouched. */
   createBucket(bucket: BucketDocument, keyVersion: KeyVersionDocument | null): Promise<BucketDocument | null>;
-  /** Replaces the document whose revision is one lower; otherwise MetadataError 'Conflict'. With `keyVersion`, both or neither. */
-  updateBucket(bucket: BucketDocument, keyVersion?: KeyVersionDocument): Promise<void>;
-  /** Removes an empty bucket with its open uploads. 'NotEmpty' and 'NoSuchBucket' as errors. */
+  /** Replaces the document whose revision is one lower; otherwise MetadataError 'Conflict'. With `keyVersions`, all or none. */
+  updateBucket(bucket: BucketDocument, keyVersions?: readonly KeyVersionDocument[]): Promise<void>;
+  /**
+   * Removes an empty bucket with its open uploads. Its key versions stay, and become Retiring; one in state Creating stays
+   * with whoever makes it. 'NotEmpty' and 'NoSuchBucket' as errors.
+   */
   deleteBucket(name: string, bucketUid: Id): Promise<void>;
   /** Forgets a bucket in state Creating whose key was certainly never made. */
   dropReservation(name: string, bucketUid: Id): Promise<void>;
@@ -299,7 +282,7 @@ export interface Metadata {
   /** The current version, its body pinned in the same instant; null when there is none. */
   currentVersion(bucketUid: Id, key: Uint8Array): Promise<PinnedVersion | null>;
   listObjects(query: ListObjectsQuery): Promise<ObjectPage>;
-  /** Makes the version current, in one transaction with its body. Re-checks the bucket: 'NoSuchBucket', 'PreconditionFailed', 'SourceChanged'. */
+  /** Makes the version current, in one transaction with its body. Re-checks the bucket: 'NoSuchBucket', 'PreconditionFailed', 'SourceChanged', 'KeyRetired'. */
   commitVersion(version: NewVersion, body: NewBody, expectCurrent: ExpectCurrent): Promise<void>;
   /** Removes the current object; false when there was none. 'PreconditionFailed' when expectCurrent does not hold. */
   deleteObject(
@@ -319,6 +302,7 @@ export interface Metadata {
   blobCrcs(blobId: Id, firstBlock: number, lastBlock: number): Promise<BlobCrcs>;
 
   // Multipart
+  /** 'NoSuchBucket', 'KeyRetired'. */
   createUpload(bucketName: string, upload: UploadRow): Promise<void>;
   upload(bucketUid: Id, key: Uint8Array, uploadId: Id): Promise<UploadRow | null>;
   listUploads(query: UploadListQuery): Promise<UploadPage>;
@@ -329,7 +313,7 @@ export interface Metadata {
     crcs: BlobCrcs,
   ): Promise<void>;
   uploadParts(uploadId: Id, afterPartNumber: number, limit: number): Promise<readonly UploadPart[]>;
-  /** Ends the upload: version + pages in, unused parts to garbage. 'UploadChanged' when revision differs, 'NoSuchUpload'. */
+  /** Ends the upload: version + pages in, unused parts to garbage. 'UploadChanged' when revision differs, 'NoSuchUpload', 'KeyRetired'. */
   completeUpload(
     upload: { readonly uploadId: Id; readonly revision: number },
     version: NewVersion,
@@ -361,30 +345,4 @@ export interface Metadata {
   openBodies(): readonly Id[];
 
   close(): Promise<void>;
-}
-
-export type MetadataErrorCode =
-  | 'NoSuchBucket'
-  | 'NotEmpty'
-  | 'Conflict'
-  | 'PreconditionFailed'
-  | 'SourceChanged'
-  | 'NoSuchUpload'
-  | 'UploadChanged'
-  /** The writer's queue is full: 503 SlowDown. */
-  | 'Busy'
-  /** The free-space reserve is reached: 503, DELETE still works. */
-  | 'NoSpace'
-  /** A MAC did not verify, or a row is missing where it must be. */
-  | 'Integrity'
-  /** The engine failed; nothing of the operation is in force. */
-  | 'Unavailable';
-
-export class MetadataError extends Error {
-  readonly code: MetadataErrorCode;
-  constructor(code: MetadataErrorCode, message: string, options?: ErrorOptions) {
-    super(message, options);
-    this.name = 'MetadataError';
-    this.code = code;
-  }
 }

@@ -2,8 +2,7 @@
 import { open } from 'node:fs/promises';
 import { basename, join, resolve } from 'node:path';
 import { HEADER_BYTES } from '../crypto/sizes.ts';
-import type { Id } from '../metadata/metadata.ts';
-import type { BucketEntry } from '../metadata/sqlite/auditReads.ts';
+import type { BucketEntry, Id } from '../metadata/metadata.ts';
 import { type Explanation, type Shown, Verdicts } from './explanation.ts';
 import { keyText } from './printable.ts';
 import { impliedSize, readHeader, type StoredHeader } from './storedHeader.ts';
@@ -114,7 +113,7 @@ async function bucketNames(
 ): Promise<ReadonlyMap<Id, string>> {
   const names = new Map<Id, string>();
   for (let after: string | undefined = ''; after !== undefined && names.size < uids.size; ) {
-    const page: readonly BucketEntry[] = await metadata.buckets(after, BUCKETS_PER_PAGE);
+    const page: readonly BucketEntry[] = await metadata.listEveryBucket({ after, limit: BUCKETS_PER_PAGE });
     for (const { name, bucketUid } of page) if (uids.has(bucketUid)) names.set(bucketUid, name);
     after = page.at(-1)?.name;
   }

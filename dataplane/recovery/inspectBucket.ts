@@ -1,6 +1,7 @@
 /** Explains a bucket, or all of them. */
+
+import type { BucketEntry, KeyVersionEntry } from '../metadata/metadata.ts';
 import { type KeyVersionDocument, MetadataError } from '../metadata/metadata.ts';
-import type { BucketEntry, KeyVersionEntry } from '../metadata/sqlite/auditReads.ts';
 import { type Explanation, type Shown, Verdicts } from './explanation.ts';
 import { BucketKeys, NotFoundError, type Stores } from './stores.ts';
 
@@ -25,7 +26,7 @@ export async function inspectInstallation({ metadata }: Stores): Promise<Explana
   const verdicts = new Verdicts();
   const buckets: Shown[] = [];
   for (let after: string | undefined = ''; after !== undefined; ) {
-    const page: readonly BucketEntry[] = await metadata.buckets(after, BUCKETS_PER_PAGE);
+    const page: readonly BucketEntry[] = await metadata.listEveryBucket({ after, limit: BUCKETS_PER_PAGE });
     for (const { name, bucketUid, bucket } of page) {
       if (bucket instanceof MetadataError) {
         buckets.push({
@@ -57,7 +58,7 @@ export async function inspectBucket(
   const verdicts = new Verdicts();
   const keys = new BucketKeys(stores, bucketUid);
   const keyVersions: Shown[] = [];
-  for (const version of await metadata.keyVersions(bucketUid))
+  for (const version of await metadata.keyVersionEntries(bucketUid))
     keyVersions.push(await describeKeyVersion(version, keys, verdicts, options));
   const { stored, counted } = await metadata.usageEntry(bucketUid);
   if (stored === null) verdicts.fault('usage', 'the bucket has no usage row');

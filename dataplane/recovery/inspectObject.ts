@@ -113,7 +113,7 @@ async function openForShow(
 }
 
 async function describeKey({ stores, bucket }: Inspection, n: number): Promise<Shown> {
-  const row = (await stores.metadata.keyVersions(bucket.bucketUid)).find(
+  const row = (await stores.metadata.keyVersionEntries(bucket.bucketUid)).find(
     (entry) => entry.n === n,
   )?.keyVersion;
   if (row === undefined || row instanceof MetadataError) return { n, row: 'missing or not authentic' };

@@ -1,5 +1,5 @@
 /** Verifies an installation, a bucket, or a part of one, and tells what it finds while it goes. */
-import type { BucketEntry } from '../metadata/sqlite/auditReads.ts';
+import type { BucketEntry } from '../metadata/metadata.ts';
 import { countUnnamedFiles, type UnnamedFiles } from './blobFiles.ts';
 import type { Checks } from './checks.ts';
 import type { Finding, Place, Unchecked } from './findings.ts';
@@ -81,7 +81,7 @@ async function* bucketsIn({ metadata }: Stores, scope: VerifyScope): AsyncGenera
     return;
   }
   for (let after: string | undefined = ''; after !== undefined; ) {
-    const page: readonly BucketEntry[] = await metadata.buckets(after, BUCKETS_PER_PAGE);
+    const page: readonly BucketEntry[] = await metadata.listEveryBucket({ after, limit: BUCKETS_PER_PAGE });
     yield* page;
     after = page.at(-1)?.name;
   }

@@ -1,6 +1,7 @@
 /** Verifies what a bucket hangs on: its document, its key versions, what it is said to hold. */
+
+import type { BucketEntry } from '../metadata/metadata.ts';
 import { type BucketDocument, MetadataError } from '../metadata/metadata.ts';
-import type { BucketEntry } from '../metadata/sqlite/auditReads.ts';
 import { type Checks, Doubts } from './checks.ts';
 import { BucketKeys } from './stores.ts';
 import { verifyObjects } from './verifyObjects.ts';
@@ -38,7 +39,7 @@ async function checkKeyVersions(
   bucket: BucketDocument,
   keys: BucketKeys,
 ): Promise<void> {
-  const entries = await stores.metadata.keyVersions(bucket.bucketUid);
+  const entries = await stores.metadata.keyVersionEntries(bucket.bucketUid);
   for (const { n, keyVersion } of entries) {
     const place = { bucket: bucket.name, keyVersion: n };
     if (keyVersion instanceof MetadataError) doubts.add(place, keyVersion.message);

@@ -79,6 +79,7 @@ function fromMetadata(error: MetadataError, metrics: S3Metrics): S3Error {
     case 'Conflict':
     case 'SourceChanged':
     case 'UploadChanged':
+    case 'KeyRetired':
       return new S3Error('OperationAborted', undefined, { cause: error });
     case 'Busy':
       return new S3Error('SlowDown', undefined, { cause: error, retryAfterSeconds: 1 });

@@ -7,29 +7,25 @@
 import type { DatabaseSync, StatementSync } from 'node:sqlite';
 import {
   type BlobLocation,
-  type BucketDocument,
+  type BucketEntry,
   type Id,
-  type KeyVersionDocument,
+  type KeyVersionEntry,
+  type KeyVersionPosition,
   type ListedObject,
   MetadataError,
   type UploadRow,
   type Usage,
 } from '../metadata.ts';
-import { storedDocument } from './bucketWrites.ts';
 import { bytes, integer, optionalBytes, optionalInteger, type Row, text } from './columns.ts';
 import { asMetadataError } from './connection.ts';
-import { bucketTable, type ControlRows, keyVersionTable, uploadRow, uploadTable } from './controlRows.ts';
-
-export interface BucketEntry {
-  readonly name: string;
-  readonly bucketUid: Id;
-  readonly bucket: BucketDocument | MetadataError;
-}
-
-export interface KeyVersionEntry {
-  readonly n: number;
-  readonly keyVersion: KeyVersionDocument | MetadataError;
-}
+import {
+  bucketTable,
+  type ControlRows,
+  keyVersionTable,
+  storedDocument,
+  uploadRow,
+  uploadTable,
+} from './controlRows.ts';
 
 export interface UploadEntry {
   readonly uploadId: Id;
@@ -68,6 +64,7 @@ export class AuditReads {
   readonly #bucket: StatementSync;
   readonly #bucketUids: StatementSync;
   readonly #keyVersions: StatementSync;
+  readonly #everyKeyVersion: StatementSync;
   readonly #uploads: StatementSync;
   readonly #listed: StatementSync;
   readonly #newest: StatementSync;
@@ -93,6 +90,10 @@ export class AuditReads {
     );
     this.#keyVersions = db.prepare(
       'SELECT n, document, control_mac FROM key_version WHERE bucket_uid = ? ORDER BY n',
+    );
+    this.#everyKeyVersion = db.prepare(
+      `SELECT bucket_uid, n, document, control_mac FROM key_version WHERE (bucket_uid, n) > (?, ?)
+       ORDER BY bucket_uid, n LIMIT ?`,
     );
     this.#uploads = db.prepare(
       `SELECT upload_id, key, document, control_mac, n, wrap_salt, sealed_key, revision FROM upload
@@ -148,13 +149,13 @@ export class AuditReads {
   }
 
   keyVersions(bucketUid: Id): KeyVersionEntry[] {
-    return this.#keyVersions.all(bucketUid).map((row) => {
-      const n = integer(row, 'n');
-      return {
-        n,
-        keyVersion: orError(() => this.#control.open(keyVersionTable, [bucketUid, n], storedDocument(row))),
-      };
-    });
+    return this.#keyVersions.all(bucketUid).map((row) => this.#keyVersionEntry(bucketUid, row));
+  }
+
+  /** Of all buckets, also of deleted ones. */
+  everyKeyVersion(after: KeyVersionPosition | null, limit: number): KeyVersionEntry[] {
+    const rows = this.#everyKeyVersion.all(after?.bucketUid ?? '', after?.n ?? 0, limit);
+    return rows.map((row) => this.#keyVersionEntry(text(row, 'bucket_uid'), row));
   }
 
   uploads(bucketUid: Id, after: Pick<UploadEntry, 'key' | 'uploadId'> | null, limit: number): UploadEntry[] {
@@ -231,6 +232,14 @@ export class AuditReads {
   blobIdOfSalt(salt: Uint8Array): Id | null {
     const row = this.#bodyBySalt.get(salt) ?? this.#partBySalt.get(salt);
     return row === undefined || row['blob_id'] === null ? null : text(row, 'blob_id');
+  }
+
+  #keyVersionEntry(bucketUid: Id, row: Row): KeyVersionEntry {
+    const n = integer(row, 'n');
+    const keyVersion = orError(() =>
+      this.#control.open(keyVersionTable, [bucketUid, n], storedDocument(row)),
+    );
+    return { bucketUid, n, keyVersion };
   }
 
   #bucketEntry(row: Row): BucketEntry {

@@ -7,9 +7,8 @@ import {
   MetadataError,
   type Usage,
 } from '../metadata.ts';
-import { storedDocument } from './bucketWrites.ts';
 import { integer, type Row, text } from './columns.ts';
-import { bucketTable, type ControlRows, keyVersionTable } from './controlRows.ts';
+import { bucketTable, type ControlRows, keyVersionTable, storedDocument } from './controlRows.ts';
 
 export interface BucketListQuery {
   readonly ownerId: string;
@@ -24,6 +23,7 @@ export class BucketReads {
   readonly #byUid: StatementSync;
   readonly #ofOwner: StatementSync;
   readonly #keyVersion: StatementSync;
+  readonly #keyVersions: StatementSync;
   readonly #usage: StatementSync;
 
   constructor(db: DatabaseSync, control: ControlRows) {
@@ -37,6 +37,9 @@ export class BucketReads {
     );
     this.#keyVersion = db.prepare(
       'SELECT document, control_mac FROM key_version WHERE bucket_uid = ? AND n = ?',
+    );
+    this.#keyVersions = db.prepare(
+      'SELECT n, document, control_mac FROM key_version WHERE bucket_uid = ? ORDER BY n',
     );
     this.#usage = db.prepare('SELECT objects, bytes FROM bucket_usage WHERE bucket_uid = ?');
   }
@@ -64,6 +67,12 @@ export class BucketReads {
     return row === undefined
       ? null
       : this.#control.open(keyVersionTable, [bucketUid, n], storedDocument(row));
+  }
+
+  keyVersions(bucketUid: Id): KeyVersionDocument[] {
+    return this.#keyVersions
+      .all(bucketUid)
+      .map((row) => this.#control.open(keyVersionTable, [bucketUid, integer(row, 'n')], storedDocument(row)));
   }
 
   usage(bucketUid: Id): Usage {

@@ -1,15 +1,13 @@
-/** Buckets and key versions: creation, settings, removal. */
+/** Buckets: creation, settings, removal. */
 import type { DatabaseSync, StatementSync } from 'node:sqlite';
 import { type BucketDocument, type Id, type KeyVersionDocument, MetadataError } from '../metadata.ts';
-import { bytes, type Row, text } from './columns.ts';
-import { bucketTable, type ControlRows, keyVersionTable, type StoredDocument } from './controlRows.ts';
-
-export function storedDocument(row: Row): StoredDocument {
-  return { document: bytes(row, 'document'), controlMac: bytes(row, 'control_mac') };
-}
+import { text } from './columns.ts';
+import { bucketTable, type ControlRows, type StoredDocument, storedDocument } from './controlRows.ts';
+import type { KeyVersionWrites } from './keyVersionWrites.ts';
 
 export class BucketWrites {
   readonly #control: ControlRows;
+  readonly #keyVersions: KeyVersionWrites;
   readonly #select: StatementSync;
   readonly #insert: StatementSync;
   readonly #update: StatementSync;
@@ -17,15 +15,14 @@ export class BucketWrites {
   readonly #insertUsage: StatementSync;
   readonly #deleteUsage: StatementSync;
   readonly #anyObject: StatementSync;
-  readonly #selectKey: StatementSync;
-  readonly #upsertKey: StatementSync;
-  readonly #deleteKeys: StatementSync;
   readonly #discardParts: StatementSync;
   readonly #deleteParts: StatementSync;
   readonly #deleteUploads: StatementSync;
+  readonly #deleteJobStates: StatementSync;
 
-  constructor(db: DatabaseSync, control: ControlRows) {
+  constructor(db: DatabaseSync, control: ControlRows, keyVersions: KeyVersionWrites) {
     this.#control = control;
+    this.#keyVersions = keyVersions;
     this.#select = db.prepare('SELECT bucket_uid, document, control_mac FROM bucket WHERE name = ?');
     this.#insert = db.prepare(
       'INSERT INTO bucket (name, bucket_uid, owner_id, document, control_mac) VALUES (?, ?, ?, ?, ?)',
@@ -37,13 +34,6 @@ export class BucketWrites {
     );
     this.#deleteUsage = db.prepare('DELETE FROM bucket_usage WHERE bucket_uid = ?');
     this.#anyObject = db.prepare('SELECT 1 FROM object_version WHERE bucket_uid = ? LIMIT 1');
-    this.#selectKey = db.prepare(
-      'SELECT document, control_mac FROM key_version WHERE bucket_uid = ? AND n = ?',
-    );
-    this.#upsertKey = db.prepare(
-      'INSERT OR REPLACE INTO key_version (bucket_uid, n, document, control_mac) VALUES (?, ?, ?, ?)',
-    );
-    this.#deleteKeys = db.prepare('DELETE FROM key_version WHERE bucket_uid = ?');
     this.#discardParts = db.prepare(
       `INSERT OR IGNORE INTO garbage (kind, id, body_no, since_ms, claimed)
        SELECT 'blob', part.blob_id, NULL, ?, 0 FROM upload JOIN upload_part AS part USING (upload_id) WHERE upload.bucket_uid = ?`,
@@ -52,6 +42,7 @@ export class BucketWrites {
       'DELETE FROM upload_part WHERE upload_id IN (SELECT upload_id FROM upload WHERE bucket_uid = ?)',
     );
     this.#deleteUploads = db.prepare('DELETE FROM upload WHERE bucket_uid = ?');
+    this.#deleteJobStates = db.prepare('DELETE FROM job_state WHERE bucket_uid = ?');
   }
 
   /** The bucket of this name and uid, its MAC verified; 'NoSuchBucket' when it is gone or not ready. */
@@ -69,11 +60,11 @@ export class BucketWrites {
     const { document, controlMac } = this.#control.seal(bucketTable, bucket, null);
     this.#insert.run(bucket.name, bucket.bucketUid, bucket.ownerId, document, controlMac);
     this.#insertUsage.run(bucket.bucketUid);
-    if (keyVersion !== null) this.putKeyVersion(keyVersion);
+    if (keyVersion !== null) this.#keyVersions.put(keyVersion);
     return null;
   }
 
-  updateBucket(bucket: BucketDocument, keyVersion: KeyVersionDocument | null): void {
+  updateBucket(bucket: BucketDocument, keyVersions: readonly KeyVersionDocument[]): void {
     const found = this.#load(bucket.name);
     if (found === null || found.bucket.bucketUid !== bucket.bucketUid) {
       throw new MetadataError('NoSuchBucket', 'the bucket does not exist any more');
@@ -83,7 +74,7 @@ export class BucketWrites {
     }
     const { document, controlMac } = this.#control.seal(bucketTable, bucket, found.stored);
     this.#update.run(bucket.ownerId, document, controlMac, bucket.name);
-    if (keyVersion !== null) this.putKeyVersion(keyVersion);
+    for (const keyVersion of keyVersions) this.#keyVersions.put(keyVersion);
   }
 
   deleteBucket(name: string, bucketUid: Id, nowMs: number): void {
@@ -94,6 +85,8 @@ export class BucketWrites {
     this.#discardParts.run(nowMs, bucketUid);
     this.#deleteParts.run(bucketUid);
     this.#deleteUploads.run(bucketUid);
+    this.#keyVersions.retireAll(bucketUid);
+    this.#deleteJobStates.run(bucketUid);
     this.#deleteUsage.run(bucketUid);
     this.#delete.run(name);
   }
@@ -104,21 +97,9 @@ export class BucketWrites {
       throw new MetadataError('NoSuchBucket', 'the reservation does not exist any more');
     }
     if (found.bucket.state !== 'Creating') throw new MetadataError('Conflict', 'the bucket is ready');
-    this.#deleteKeys.run(bucketUid);
+    this.#keyVersions.forget(bucketUid);
     this.#deleteUsage.run(bucketUid);
     this.#delete.run(name);
-  }
-
-  putKeyVersion(keyVersion: KeyVersionDocument): void {
-    const { bucketUid, n, revision } = keyVersion;
-    const row = this.#selectKey.get(bucketUid, n);
-    const stored = row === undefined ? null : storedDocument(row);
-    const storedRevision =
-      stored === null ? -1 : this.#control.open(keyVersionTable, [bucketUid, n], stored).revision;
-    if (storedRevision !== revision - 1)
-      throw new MetadataError('Conflict', 'the key version was changed meanwhile');
-    const { document, controlMac } = this.#control.seal(keyVersionTable, keyVersion, stored);
-    this.#upsertKey.run(bucketUid, n, document, controlMac);
   }
 
   #load(name: string): { bucket: BucketDocument; stored: StoredDocument } | null {

@@ -38,7 +38,7 @@ describe('buckets', () => {
     await engine.metadata.createBucket(bucket, null);
     const next = { ...bucket, revision: 1, encryption: 'AES256' as const, keyVersion: 1 };
     const keyVersion = keyVersionOf(bucket.bucketUid);
-    await engine.metadata.updateBucket(next, keyVersion);
+    await engine.metadata.updateBucket(next, [keyVersion]);
     expect(await engine.metadata.bucket('updated')).toEqual(next);
     expect(await engine.metadata.keyVersion(bucket.bucketUid, 1)).toEqual(keyVersion);
     expect(await codeOf(engine.metadata.updateBucket({ ...next, region: 'elsewhere' }))).toBe('Conflict');
@@ -50,7 +50,7 @@ describe('buckets', () => {
     const bucket = bucketNamed('both');
     await engine.metadata.createBucket(bucket, keyVersionOf(bucket.bucketUid));
     const again = keyVersionOf(bucket.bucketUid);
-    expect(await codeOf(engine.metadata.updateBucket({ ...bucket, revision: 1 }, again))).toBe('Conflict');
+    expect(await codeOf(engine.metadata.updateBucket({ ...bucket, revision: 1 }, [again]))).toBe('Conflict');
     expect((await engine.metadata.bucket('both'))?.revision).toBe(0);
   });
 

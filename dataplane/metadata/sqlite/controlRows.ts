@@ -10,6 +10,7 @@ import { z } from 'zod';
 import { controlMac, verifyControlMac } from '../../crypto/control.ts';
 import { FormatError } from '../../crypto/errors.ts';
 import { type BucketDocument, type KeyVersionDocument, MetadataError, type UploadRow } from '../metadata.ts';
+import { bytes, type Row } from './columns.ts';
 
 const id = z.string().regex(/^[0-9a-f]{32}$/);
 
@@ -25,6 +26,8 @@ const bucketSchema = z.object({
   keyVersion: z.number().nullable(),
   everPlain: z.boolean(),
   versioning: z.enum(['Unversioned']),
+  // Documents of an earlier build lack it.
+  rotateEveryMs: z.number().nullable().default(null),
 });
 
 const keyVersionSchema = z.object({
@@ -35,9 +38,11 @@ const keyVersionSchema = z.object({
   kmsName: z.string(),
   kmsId: z.string().nullable(),
   keyCheckValue: z.string().nullable(),
-  state: z.enum(['Creating', 'Current']),
+  state: z.enum(['Creating', 'Current', 'Readable', 'Retiring', 'Revoked', 'Destroyed']),
   reservedMs: z.number(),
   attempt: id.nullable(),
+  // Documents of an earlier build lack it.
+  rotation: z.object({ requestId: z.string().nullable(), rotatedMs: z.number() }).nullable().default(null),
 });
 
 const base64 = z.base64();
@@ -66,6 +71,10 @@ export type UploadDocument = z.infer<typeof uploadSchema>;
 export interface StoredDocument {
   readonly document: Uint8Array;
   readonly controlMac: Uint8Array;
+}
+
+export function storedDocument(row: Row): StoredDocument {
+  return { document: bytes(row, 'document'), controlMac: bytes(row, 'control_mac') };
 }
 
 interface ControlTable<T> {

@@ -139,6 +139,7 @@ export function bucketNamed(name: string, changes: Partial<BucketDocument> = {})
     keyVersion: null,
     everPlain: true,
     versioning: 'Unversioned',
+    rotateEveryMs: null,
     ...changes,
   };
 }
@@ -155,6 +156,7 @@ export function keyVersionOf(bucketUid: Id, changes: Partial<KeyVersionDocument>
     state: 'Creating',
     reservedMs: 1,
     attempt: null,
+    rotation: null,
     ...changes,
   };
 }

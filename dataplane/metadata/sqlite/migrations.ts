@@ -159,7 +159,30 @@ CREATE TABLE garbage (
 CREATE INDEX garbage_age ON garbage (since_ms, kind, id);
 `;
 
-const migrations: readonly string[] = [initialSchema];
+/** How often sealed keys name a key version, and what jobs write down. No index over versions: it would cost each PUT. */
+const keyRotation = `
+CREATE TABLE key_usage (
+  bucket_uid TEXT NOT NULL,
+  n INTEGER NOT NULL,
+  versions INTEGER NOT NULL,
+  uploads INTEGER NOT NULL,
+  PRIMARY KEY (bucket_uid, n)
+) STRICT, WITHOUT ROWID;
+INSERT INTO key_usage (bucket_uid, n, versions, uploads)
+  SELECT bucket_uid, n, sum(versions), sum(uploads) FROM (
+    SELECT bucket_uid, n, 1 AS versions, 0 AS uploads FROM object_version WHERE n IS NOT NULL
+    UNION ALL SELECT bucket_uid, n, 0, 1 FROM upload WHERE n IS NOT NULL
+  ) GROUP BY bucket_uid, n;
+
+CREATE TABLE job_state (
+  kind TEXT NOT NULL,
+  bucket_uid TEXT NOT NULL,
+  state TEXT NOT NULL,
+  PRIMARY KEY (kind, bucket_uid)
+) STRICT, WITHOUT ROWID;
+`;
+
+const migrations: readonly string[] = [initialSchema, keyRotation];
 
 /** The schema number that this build reads and writes. */
 export const schemaVersion = migrations.length;

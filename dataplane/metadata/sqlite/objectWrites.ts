@@ -10,11 +10,13 @@ import {
 } from '../metadata.ts';
 import type { BodyWrites } from './bodyWrites.ts';
 import type { BucketWrites } from './bucketWrites.ts';
-import { integer, text } from './columns.ts';
+import { integer, optionalInteger, text } from './columns.ts';
+import type { KeyVersionWrites } from './keyVersionWrites.ts';
 
 export class ObjectWrites {
   readonly #buckets: BucketWrites;
   readonly #bodies: BodyWrites;
+  readonly #keyVersions: KeyVersionWrites;
   readonly #current: StatementSync;
   readonly #nullVersion: StatementSync;
   readonly #sourceBody: StatementSync;
@@ -25,12 +27,13 @@ export class ObjectWrites {
   readonly #countIn: StatementSync;
   readonly #countOut: StatementSync;
 
-  constructor(db: DatabaseSync, buckets: BucketWrites, bodies: BodyWrites) {
+  constructor(db: DatabaseSync, buckets: BucketWrites, bodies: BodyWrites, keyVersions: KeyVersionWrites) {
     this.#buckets = buckets;
     this.#bodies = bodies;
+    this.#keyVersions = keyVersions;
     this.#current = db.prepare('SELECT version_id FROM object_current WHERE bucket_uid = ? AND key = ?');
     this.#nullVersion = db.prepare(
-      'SELECT seq, body_no, body_id, size FROM object_version WHERE bucket_uid = ? AND key = ? AND is_null = 1',
+      'SELECT seq, body_no, body_id, size, n FROM object_version WHERE bucket_uid = ? AND key = ? AND is_null = 1',
     );
     this.#sourceBody = db.prepare(
       'SELECT body_id, body_no FROM object_version WHERE bucket_uid = ? AND key = ? AND version_id = ?',
@@ -79,12 +82,13 @@ export class ObjectWrites {
       throw new MetadataError('Integrity', 'a plain version in a bucket that was never plain');
     }
     this.#expect(version.bucketUid, version.key, expectCurrent);
+    if (version.descriptor !== null) this.#keyVersions.requireUsable(version.bucketUid, version.descriptor.n);
     return bucket;
   }
 
   /** Makes the version the null version and the current one; the null version before it loses its body. */
   replaceNull(version: NewVersion, bodyNo: number, nowMs: number): void {
-    this.#removeNull(version.bucketUid, version.key, nowMs);
+    const replaced = this.#removeNull(version.bucketUid, version.key, nowMs);
     const { bucketUid, key, versionId, size, lastModifiedMs, descriptor } = version;
     const counted = this.#countIn.get(size, bucketUid);
     if (counted === undefined) throw new MetadataError('Integrity', 'the bucket has no usage row');
@@ -110,6 +114,7 @@ export class ObjectWrites {
       version.clearRecord,
     );
     const n = descriptor?.n ?? null;
+    this.#keyVersions.moveVersion(bucketUid, replaced?.n ?? null, n);
     const wrapSalt = descriptor?.wrapSalt ?? null;
     const { listEtag, etagParts } = version;
     this.#putCurrent.run(
@@ -136,7 +141,8 @@ export class ObjectWrites {
     this.#buckets.require(bucketName, bucketUid);
     this.#expect(bucketUid, key, expectCurrent);
     const removed = this.#removeNull(bucketUid, key, nowMs);
-    return this.#deleteCurrent.run(bucketUid, key).changes > 0 || removed;
+    if (removed !== null) this.#keyVersions.moveVersion(bucketUid, removed.n, null);
+    return this.#deleteCurrent.run(bucketUid, key).changes > 0 || removed !== null;
   }
 
   #expect(bucketUid: Id, key: Uint8Array, expectCurrent: ExpectCurrent): void {
@@ -158,12 +164,13 @@ export class ObjectWrites {
     return bodyNo;
   }
 
-  #removeNull(bucketUid: Id, key: Uint8Array, nowMs: number): boolean {
+  /** What the null version was sealed under; null when there is none. */
+  #removeNull(bucketUid: Id, key: Uint8Array, nowMs: number): { readonly n: number | null } | null {
     const row = this.#nullVersion.get(bucketUid, key);
-    if (row === undefined) return false;
+    if (row === undefined) return null;
     this.#deleteVersion.run(bucketUid, key, integer(row, 'seq'));
     this.#bodies.dropReference(integer(row, 'body_no'), text(row, 'body_id'), nowMs);
     this.#countOut.run(integer(row, 'size'), bucketUid);
-    return true;
+    return { n: optionalInteger(row, 'n') };
   }
 }

@@ -8,6 +8,7 @@ import {
   type Engine,
   filled,
   inlineBody,
+  keyVersionOf,
   openEngine,
   someDescriptor,
   versionIn,
@@ -26,7 +27,7 @@ afterAll(async () => {
 beforeEach(async () => {
   buckets += 1;
   bucket = bucketNamed(`objects-${buckets}`);
-  await engine.metadata.createBucket(bucket, null);
+  await engine.metadata.createBucket(bucket, keyVersionOf(bucket.bucketUid, { state: 'Current' }));
 });
 
 const key = Buffer.from('some/key');
@@ -306,7 +307,7 @@ describe('edited rows', () => {
       encryption: 'AES256',
       keyVersion: 1,
     });
-    await engine.metadata.createBucket(strict, null);
+    await engine.metadata.createBucket(strict, keyVersionOf(strict.bucketUid, { state: 'Current' }));
     const version = versionIn(strict, key, { descriptor: someDescriptor, clearRecord: null });
     await engine.metadata.commitVersion(version, inlineBody, undefined);
     expect(engine.edit(sql, strict.bucketUid)).toBe(1);
@@ -321,7 +322,7 @@ describe('edited rows', () => {
       encryption: 'AES256',
       keyVersion: 1,
     });
-    await engine.metadata.createBucket(strict, null);
+    await engine.metadata.createBucket(strict, keyVersionOf(strict.bucketUid, { state: 'Current' }));
     const version = versionIn(strict, key, { descriptor: someDescriptor, clearRecord: null });
     await engine.metadata.commitVersion(version, inlineBody, undefined);
     engine.edit('UPDATE object_current SET n = NULL WHERE bucket_uid = ?', strict.bucketUid);

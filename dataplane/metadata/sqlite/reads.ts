@@ -1,10 +1,8 @@
 /** The read operations over one read-only connection: what workers and read-only commands have in common. */
 import type { KeyObject } from 'node:crypto';
-import type { Id, Metadata, ObjectVersion } from '../metadata.ts';
+import type { BucketEntry, Id, KeyVersionEntry, Metadata, ObjectVersion } from '../metadata.ts';
 import {
   AuditReads,
-  type BucketEntry,
-  type KeyVersionEntry,
   type ListedEntry,
   type MiscountedBody,
   type StoredBlob,
@@ -19,6 +17,7 @@ import { ControlRows } from './controlRows.ts';
 import { GarbageReads } from './garbageReads.ts';
 import { ObjectReads, snapshot, type VersionEntry } from './objectReads.ts';
 import { Pins } from './pins.ts';
+import { RotationReads } from './rotationReads.ts';
 import { UploadReads } from './uploadReads.ts';
 
 /** The reading half of Metadata. */
@@ -27,6 +26,13 @@ export type MetadataReads = Pick<
   | 'bucket'
   | 'listBuckets'
   | 'keyVersion'
+  | 'keyVersions'
+  | 'listEveryBucket'
+  | 'listKeyVersions'
+  | 'keyUses'
+  | 'sealedVersions'
+  | 'sealedUploads'
+  | 'jobState'
   | 'usage'
   | 'currentVersion'
   | 'listObjects'
@@ -59,10 +65,10 @@ export interface AuditedVersion extends VersionEntry {
 
 /** What only read-only commands ask; see AuditReads. */
 export interface Inventory {
-  readonly buckets: (after: string, limit: number) => Promise<readonly BucketEntry[]>;
   readonly bucketEntry: (name: string) => Promise<BucketEntry | null>;
   readonly bucketlessUids: () => Promise<readonly Id[]>;
-  readonly keyVersions: (bucketUid: Id) => Promise<readonly KeyVersionEntry[]>;
+  /** Unlike keyVersions, an edited row among them is told beside the others. */
+  readonly keyVersionEntries: (bucketUid: Id) => Promise<readonly KeyVersionEntry[]>;
   /** All versions of a bucket by key and seq, not pinned. */
   readonly versions: (query: VersionsQuery) => Promise<readonly AuditedVersion[]>;
   readonly strayKeys: (bucketUid: Id, after: Uint8Array, limit: number) => Promise<readonly Uint8Array[]>;
@@ -99,12 +105,21 @@ export function openReads(path: string, controlKey: KeyObject): Reads {
   const bodies = new BodyReads(db);
   const uploads = new UploadReads(db, control);
   const garbage = new GarbageReads(db);
+  const audit = new AuditReads(db, control);
+  const rotation = new RotationReads(db);
   const pins = new Pins();
 
   const reads: MetadataReads = {
     bucket: (name) => answer(() => buckets.byName(name)),
     listBuckets: (query) => answer(() => buckets.ofOwner(query)),
     keyVersion: (bucketUid, n) => answer(() => buckets.keyVersion(bucketUid, n)),
+    keyVersions: (bucketUid) => answer(() => buckets.keyVersions(bucketUid)),
+    listEveryBucket: ({ after, limit }) => answer(() => audit.buckets(after, limit)),
+    listKeyVersions: ({ after, limit }) => answer(() => audit.everyKeyVersion(after, limit)),
+    keyUses: (bucketUid) => answer(() => rotation.keyUses(bucketUid)),
+    sealedVersions: (query) => answer(() => rotation.versions(query)),
+    sealedUploads: (query) => answer(() => rotation.uploads(query)),
+    jobState: (kind, bucketUid) => answer(() => rotation.jobState(kind, bucketUid)),
     usage: (bucketUid) => answer(() => buckets.usage(bucketUid)),
     currentVersion: (bucketUid, key) =>
       answer(() => {
@@ -127,12 +142,10 @@ export function openReads(path: string, controlKey: KeyObject): Reads {
     openBodies: () => pins.pinned(),
   };
   const uses = new BlobUses(db);
-  const audit = new AuditReads(db, control);
   const inventory: Inventory = {
-    buckets: (after, limit) => answer(() => audit.buckets(after, limit)),
     bucketEntry: (name) => answer(() => audit.bucket(name)),
     bucketlessUids: () => answer(() => audit.bucketlessUids()),
-    keyVersions: (bucketUid) => answer(() => audit.keyVersions(bucketUid)),
+    keyVersionEntries: (bucketUid) => answer(() => audit.keyVersions(bucketUid)),
     versions: ({ bucketUid, after, limit }) =>
       answer(() =>
         snapshot(db, () =>

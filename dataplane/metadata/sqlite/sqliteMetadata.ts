@@ -27,7 +27,7 @@ export function openSqliteMetadata(options: SqliteMetadataOptions): Metadata {
   return {
     ...reads,
     createBucket: (bucket, keyVersion) => writer.send('createBucket', bucket, keyVersion),
-    updateBucket: (bucket, keyVersion) => writer.send('updateBucket', bucket, keyVersion ?? null),
+    updateBucket: (bucket, keyVersions) => writer.send('updateBucket', bucket, keyVersions ?? []),
     deleteBucket: (name, bucketUid) => writer.send('deleteBucket', name, bucketUid, now()),
     dropReservation: (name, bucketUid) => writer.send('dropReservation', name, bucketUid),
     putKeyVersion: (keyVersion) => writer.send('putKeyVersion', keyVersion),
@@ -42,6 +42,9 @@ export function openSqliteMetadata(options: SqliteMetadataOptions): Metadata {
     abortUpload: (bucketUid, key, uploadId) => writer.send('abortUpload', bucketUid, key, uploadId, now()),
     claimGarbage: (items) => writer.send('claimGarbage', items),
     finishGarbage: (items) => writer.send('finishGarbage', items),
+    rewrap: (bucketUid, items) => writer.send('rewrap', bucketUid, items),
+    retireKeyVersion: (bucketUid, n) => writer.send('retireKeyVersion', bucketUid, n),
+    putJobState: (kind, bucketUid, state) => writer.send('putJobState', kind, bucketUid, state),
     forgetCompletedUploads: (beforeMs) => writer.send('forgetCompletedUploads', beforeMs),
     async close() {
       await writer.close();

@@ -1,9 +1,8 @@
 /** Reading multipart uploads and their parts. */
 import type { DatabaseSync, StatementSync } from 'node:sqlite';
 import type { Id, UploadListQuery, UploadPage, UploadPart, UploadRow } from '../metadata.ts';
-import { storedDocument } from './bucketWrites.ts';
 import { bytes, integer, optionalBytes, optionalInteger, type Row, text } from './columns.ts';
-import { type ControlRows, uploadRow, uploadTable } from './controlRows.ts';
+import { type ControlRows, storedDocument, uploadRow, uploadTable } from './controlRows.ts';
 import { type Source, walkGroups } from './groupedListing.ts';
 import { afterKey, afterPrefix, commonPrefix } from './keyRanges.ts';
 import { snapshot } from './objectReads.ts';

@@ -11,9 +11,16 @@ import {
   type UploadRow,
 } from '../metadata.ts';
 import type { BodyWrites } from './bodyWrites.ts';
-import { type BucketWrites, storedDocument } from './bucketWrites.ts';
-import { integer, text } from './columns.ts';
-import { type ControlRows, type UploadDocument, uploadDocument, uploadTable } from './controlRows.ts';
+import type { BucketWrites } from './bucketWrites.ts';
+import { integer, optionalInteger, text } from './columns.ts';
+import {
+  type ControlRows,
+  storedDocument,
+  type UploadDocument,
+  uploadDocument,
+  uploadTable,
+} from './controlRows.ts';
+import type { KeyVersionWrites } from './keyVersionWrites.ts';
 import type { ObjectWrites } from './objectWrites.ts';
 import type { PartTarget, UploadState } from './writeOperations.ts';
 
@@ -22,6 +29,7 @@ export class UploadWrites {
   readonly #buckets: BucketWrites;
   readonly #bodies: BodyWrites;
   readonly #objects: ObjectWrites;
+  readonly #keyVersions: KeyVersionWrites;
   readonly #select: StatementSync;
   readonly #insert: StatementSync;
   readonly #delete: StatementSync;
@@ -38,12 +46,14 @@ export class UploadWrites {
     buckets: BucketWrites,
     bodies: BodyWrites,
     objects: ObjectWrites,
+    keyVersions: KeyVersionWrites,
   ) {
     this.#control = control;
     this.#buckets = buckets;
     this.#bodies = bodies;
     this.#objects = objects;
-    this.#select = db.prepare('SELECT document, control_mac, revision FROM upload WHERE upload_id = ?');
+    this.#keyVersions = keyVersions;
+    this.#select = db.prepare('SELECT document, control_mac, revision, n FROM upload WHERE upload_id = ?');
     this.#insert = db.prepare(
       `INSERT INTO upload (upload_id, bucket_uid, key, document, control_mac, n, wrap_salt, sealed_key, revision)
        VALUES (?, ?, ?, ?, ?, ?, ?, ?, 0)`,
@@ -68,8 +78,9 @@ export class UploadWrites {
       throw new MetadataError('Integrity', 'a plain upload in a bucket that was never plain');
     }
     const { uploadId, bucketUid, key, sealed } = upload;
-    const { document, controlMac } = this.#control.seal(uploadTable, uploadDocument(upload), null);
     const n = sealed?.n ?? null;
+    if (n !== null) this.#keyVersions.requireUsable(bucketUid, n);
+    const { document, controlMac } = this.#control.seal(uploadTable, uploadDocument(upload), null);
     this.#insert.run(
       uploadId,
       bucketUid,
@@ -80,6 +91,7 @@ export class UploadWrites {
       sealed?.wrapSalt ?? null,
       sealed?.sealedKey ?? null,
     );
+    this.#keyVersions.moveUpload(bucketUid, null, n);
   }
 
   commitPart(upload: PartTarget, part: UploadPart, crcs: BlobCrcs, nowMs: number): void {
@@ -109,7 +121,7 @@ export class UploadWrites {
     expectCurrent: ExpectCurrent,
     nowMs: number,
   ): void {
-    const { document, revision } = this.#require(upload.uploadId);
+    const { document, revision, n } = this.#require(upload.uploadId);
     if (document.bucketUid !== version.bucketUid || !sameKey(document, version.key)) throw noSuchUpload();
     if (revision !== upload.revision) throw uploadChanged();
     if (document.bodyId !== version.bodyId || document.encrypted !== (version.descriptor !== null)) {
@@ -120,6 +132,7 @@ export class UploadWrites {
     const bodyNo = this.#bodies.insertPartBody(version.bodyId, pages);
     this.#objects.replaceNull(version, bodyNo, nowMs);
     this.#end(upload.uploadId);
+    this.#keyVersions.moveUpload(version.bucketUid, n, null);
     this.#remember.run(upload.uploadId, version.bucketUid, version.key, version.versionId, nowMs);
   }
 
@@ -130,14 +143,15 @@ export class UploadWrites {
     if (document.bucketUid !== bucketUid || !sameKey(document, key)) return false;
     this.#useParts(uploadId, [], nowMs);
     this.#end(uploadId);
+    this.#keyVersions.moveUpload(bucketUid, optionalInteger(row, 'n'), null);
     return true;
   }
 
-  #require(uploadId: Id): { document: UploadDocument; revision: number } {
+  #require(uploadId: Id): { document: UploadDocument; revision: number; n: number | null } {
     const row = this.#select.get(uploadId);
     if (row === undefined) throw noSuchUpload();
     const document = this.#control.open(uploadTable, [uploadId], storedDocument(row));
-    return { document, revision: integer(row, 'revision') };
+    return { document, revision: integer(row, 'revision'), n: optionalInteger(row, 'n') };
   }
 
   /** Every entry must still be a part of the upload; parts without an entry become garbage. */

@@ -8,6 +8,7 @@ import {
   type Engine,
   filled,
   inlineBody,
+  keyVersionOf,
   openEngine,
   partOf,
   someDescriptor,
@@ -32,7 +33,7 @@ afterAll(async () => {
 beforeEach(async () => {
   buckets += 1;
   bucket = bucketNamed(`uploads-${buckets}`);
-  await engine.metadata.createBucket(bucket, null);
+  await engine.metadata.createBucket(bucket, keyVersionOf(bucket.bucketUid, { state: 'Current' }));
   upload = uploadIn(bucket, key);
   await engine.metadata.createUpload(bucket.name, upload);
 });
@@ -73,7 +74,7 @@ describe('an open upload', () => {
       encrypted: true,
       clearMeta: null,
       sealed: {
-        n: 3,
+        n: 1,
         wrapSalt: filled(32, 1),
         sealedKey: filled(48, 2),
         uploadSalt: filled(32, 3),

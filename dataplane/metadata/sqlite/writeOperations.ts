@@ -12,10 +12,12 @@ import type {
   GarbageItem,
   GarbageRef,
   Id,
+  JobKind,
   KeyVersionDocument,
   NewBody,
   NewVersion,
   PartPage,
+  Rewrapped,
   UploadPart,
   UploadRow,
 } from '../metadata.ts';
@@ -23,13 +25,15 @@ import { BodyWrites } from './bodyWrites.ts';
 import { BucketWrites } from './bucketWrites.ts';
 import type { ControlRows } from './controlRows.ts';
 import { GarbageWrites } from './garbageWrites.ts';
+import { KeyVersionWrites } from './keyVersionWrites.ts';
 import { ObjectWrites } from './objectWrites.ts';
+import { RewrapWrites } from './rewrapWrites.ts';
 import { UploadWrites } from './uploadWrites.ts';
 
 /** Arguments and result of each operation. `nowMs` is the client's clock. */
 export interface WriteOperations {
   createBucket(bucket: BucketDocument, keyVersion: KeyVersionDocument | null): BucketDocument | null;
-  updateBucket(bucket: BucketDocument, keyVersion: KeyVersionDocument | null): void;
+  updateBucket(bucket: BucketDocument, keyVersions: readonly KeyVersionDocument[]): void;
   deleteBucket(name: string, bucketUid: Id, nowMs: number): void;
   dropReservation(name: string, bucketUid: Id): void;
   putKeyVersion(keyVersion: KeyVersionDocument): void;
@@ -54,6 +58,9 @@ export interface WriteOperations {
   claimGarbage(items: readonly GarbageRef[]): readonly GarbageItem[];
   finishGarbage(items: readonly GarbageItem[]): void;
   forgetCompletedUploads(beforeMs: number): void;
+  rewrap(bucketUid: Id, items: readonly Rewrapped[]): number;
+  retireKeyVersion(bucketUid: Id, n: number): boolean;
+  putJobState(kind: JobKind, bucketUid: Id, state: string | null): void;
 }
 
 export interface PartTarget {
@@ -90,9 +97,11 @@ export function createWriteOperations(
   control: ControlRows,
 ): (command: WriteCommand) => unknown {
   const bodies = new BodyWrites(db);
-  const buckets = new BucketWrites(db, control);
-  const objects = new ObjectWrites(db, buckets, bodies);
-  const uploads = new UploadWrites(db, control, buckets, bodies, objects);
+  const keyVersions = new KeyVersionWrites(db, control);
+  const rewraps = new RewrapWrites(db, keyVersions);
+  const buckets = new BucketWrites(db, control, keyVersions);
+  const objects = new ObjectWrites(db, buckets, bodies, keyVersions);
+  const uploads = new UploadWrites(db, control, buckets, bodies, objects, keyVersions);
   const garbage = new GarbageWrites(db);
 
   return (command) => {
@@ -106,7 +115,7 @@ export function createWriteOperations(
       case 'dropReservation':
         return buckets.dropReservation(...command.args);
       case 'putKeyVersion':
-        return buckets.putKeyVersion(...command.args);
+        return keyVersions.put(...command.args);
       case 'commitVersion':
         return objects.commitVersion(...command.args);
       case 'deleteObject':
@@ -125,6 +134,12 @@ export function createWriteOperations(
         return garbage.finishGarbage(...command.args);
       case 'forgetCompletedUploads':
         return garbage.forgetCompletedUploads(...command.args);
+      case 'rewrap':
+        return rewraps.rewrap(...command.args);
+      case 'retireKeyVersion':
+        return keyVersions.retire(...command.args);
+      case 'putJobState':
+        return rewraps.putJobState(...command.args);
     }
   };
 }

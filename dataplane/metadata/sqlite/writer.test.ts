@@ -208,8 +208,10 @@ describe('the read-only view', () => {
     for (const key of keys)
       await engine.metadata.commitVersion(versionIn(bucket, key), inlineBody, undefined);
     const view = openSqliteMetadataReadOnly({ path: engine.path, controlKey: testControlKey });
-    expect(await view.buckets('', 10)).toEqual([{ name: 'viewed', bucketUid: bucket.bucketUid, bucket }]);
-    expect(await view.buckets('viewed', 10)).toEqual([]);
+    expect(await view.listEveryBucket({ after: '', limit: 10 })).toEqual([
+      { name: 'viewed', bucketUid: bucket.bucketUid, bucket },
+    ]);
+    expect(await view.listEveryBucket({ after: 'viewed', limit: 10 })).toEqual([]);
     const first = await view.versions({ bucketUid: bucket.bucketUid, after: null, limit: 2 });
     const second = await view.versions({
       bucketUid: bucket.bucketUid,
