@@ -9,7 +9,7 @@ import { newDataKey } from '../crypto/dataKey.ts';
 import { newId } from '../crypto/ids.ts';
 import { systemRandom } from '../crypto/random.ts';
 import type { Metadata } from '../metadata/metadata.ts';
-import { sendBody } from './bodyReader.ts';
+import { type ByteSink, sendBody } from './bodyReader.ts';
 import { BodyWriter, CRC_BLOCK_BYTES, INLINE_LIMIT_BYTES, type StoredBody } from './bodyWriter.ts';
 import type { OpenedVersion } from './version.ts';
 
@@ -44,7 +44,8 @@ async function store(
     mayInline,
     random: systemRandom,
   });
-  for (const piece of pieces) await writer.write(piece);
+  // Copies, because the writer owns what it is given.
+  for (const piece of pieces) await writer.write(Buffer.from(piece));
   return await writer.finish();
 }
 
@@ -81,6 +82,23 @@ function opened(stored: StoredBody, size: number, keys: OpenedVersion['keys']): 
   return { version, record, keys };
 }
 
+/** Sends a range to a sink; resolves to what sendBody says. */
+async function send(
+  stored: StoredBody,
+  size: number,
+  keys: OpenedVersion['keys'],
+  [first, last]: readonly [number, number],
+  write: ByteSink['write'],
+): Promise<boolean> {
+  const crcs = stored.kind === 'blob' ? Buffer.from(stored.crcs) : Buffer.alloc(0);
+  const metadata: Pick<Metadata, 'blobCrcs'> = {
+    blobCrcs: (_, from, to) => Promise.resolve(crcs.subarray(from * 4, (to + 1) * 4)),
+  };
+  // Only blobCrcs is asked for bodies of one blob.
+  const sources = { blobs, metadata: metadata as Metadata };
+  return await sendBody(sources, opened(stored, size, keys), first, last, { write });
+}
+
 async function read(
   stored: StoredBody,
   size: number,
@@ -89,17 +107,9 @@ async function read(
   last: number,
 ): Promise<Buffer> {
   const out: Buffer[] = [];
-  const crcs = stored.kind === 'blob' ? Buffer.from(stored.crcs) : Buffer.alloc(0);
-  const metadata: Pick<Metadata, 'blobCrcs'> = {
-    blobCrcs: (_, from, to) => Promise.resolve(crcs.subarray(from * 4, (to + 1) * 4)),
-  };
-  // Only blobCrcs is asked for bodies of one blob.
-  const sources = { blobs, metadata: metadata as Metadata };
-  const complete = await sendBody(sources, opened(stored, size, keys), first, last, {
-    write: (chunks) => {
-      for (const chunk of chunks) out.push(Buffer.from(chunk));
-      return Promise.resolve(true);
-    },
+  const complete = await send(stored, size, keys, [first, last], (chunks) => {
+    for (const chunk of chunks) out.push(Buffer.from(chunk));
+    return Promise.resolve(true);
   });
   expect(complete).toBe(true);
   return Buffer.concat(out);
@@ -128,11 +138,7 @@ describe('a body, written and read back', () => {
     const keys = sealed ? sealing() : null;
     const body = bytes(size);
     const pieces = [body.subarray(0, 10), body.subarray(10, 70_000), body.subarray(70_000)];
-    const stored = await store(
-      pieces.map((piece) => Buffer.from(piece)),
-      keys,
-      known,
-    );
+    const stored = await store(pieces, keys, known);
     expect(stored.kind).toBe(size <= INLINE_LIMIT_BYTES ? 'inline' : 'blob');
     expect((await read(stored, size, keys, 0, size - 1)).equals(body)).toBe(true);
   });
@@ -152,6 +158,38 @@ describe('a body, written and read back', () => {
       );
     }
   });
+
+  it.each([true, false])(
+    'gives memory back only once the sink is done with it (sealed: %s)',
+    async (sealed) => {
+      const body = bytes(3_000_000);
+      const keys = sealed ? sealing() : null;
+      const stored = await store([body], keys, true);
+      const whole = [0, body.length - 1] as const;
+      const seen: Uint8Array[] = [];
+      const take = (chunks: readonly Uint8Array[]): void => {
+        seen.push(...chunks);
+      };
+      await send(stored, body.length, keys, whole, async (chunks) => {
+        take(chunks);
+        // Whatever is sent in other turns meanwhile, this batch is still in use.
+        await new Promise((resolve) => setImmediate(resolve));
+        expect(chunks.every((chunk) => chunk.byteLength > 0)).toBe(true);
+        return true;
+      });
+      expect(seen.map((chunk) => chunk.byteLength)).toEqual(seen.map(() => 0));
+
+      // A connection that went away may still hold the bytes of its last write.
+      seen.length = 0;
+      const gone = await send(stored, body.length, keys, whole, (chunks) => {
+        take(chunks);
+        return Promise.resolve(false);
+      });
+      expect(gone).toBe(false);
+      const kept = Buffer.concat(seen);
+      expect(kept.equals(body.subarray(0, kept.length)) && kept.length > 0).toBe(true);
+    },
+  );
 
   it('keeps a small part as a blob', async () => {
     expect((await store([bytes(10)], null, true, false)).kind).toBe('blob');

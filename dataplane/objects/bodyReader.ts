@@ -13,6 +13,7 @@ import { HEADER_BYTES, storedSize, TAG_BYTES } from '../crypto/sizes.ts';
 import type { BlobLocation, Metadata } from '../metadata/metadata.ts';
 import { CRC_BLOCK_BYTES } from './bodyWriter.ts';
 import { readingRows, verifying } from './damage.ts';
+import { freeBuffer } from './freeBuffer.ts';
 import { partsInRange } from './partPages.ts';
 import { PlainBlocks } from './plainBlocks.ts';
 import type { OpenedVersion } from './version.ts';
@@ -196,7 +197,10 @@ async function openerOf(
   };
 }
 
-/** Double-buffered: one batch is read while the one before is verified and sent. */
+/**
+ * Double-buffered: one batch is read while the one before is verified and sent. Memory is given back as soon as the
+ * sink is done with it; after a failure it may still be in use and is left to the collector.
+ */
 async function sendChunks(
   reader: BlobReader,
   opener: ChunkOpener,
@@ -237,8 +241,10 @@ async function sendChunks(
       const stored: Uint8Array = await (reading ?? startRead(chunk, turn));
       reading = !opener.aliases && next <= lastChunk ? startRead(next, turn + 1) : null;
       const out: Uint8Array[] = [];
+      const opened: Uint8Array[] = [];
       for (let at = 0, index = chunk; at < stored.length; at += storedChunk, index += 1) {
         const plain = opener.open(index, stored.subarray(at, at + storedChunk));
+        if (!opener.aliases) opened.push(plain);
         const begin = index * chunkBytes;
         const slice = plain.subarray(Math.max(0, first - begin), Math.max(0, last + 1 - begin));
         if (slice.length > 0) out.push(slice);
@@ -246,12 +252,25 @@ async function sendChunks(
       // Plain blocks are sent from the read buffer: it is free again once the batch before was taken.
       if (!(await sent)) return false;
       if (opener.aliases && next <= lastChunk) reading = startRead(next, turn + 1);
-      if (out.length > 0) sent = sink.write(out);
+      if (out.length > 0) sent = sendAndFree(sink, out, opened);
     }
-    return await sent;
+    if (!(await sent)) return false;
+    for (const buffer of buffers) freeBuffer(buffer);
+    return true;
   } finally {
     await Promise.allSettled([reading, sent]);
   }
+}
+
+/** Writes slices of the opened chunks, and gives the chunks' memory back once the sink is done with them. */
+async function sendAndFree(
+  sink: ByteSink,
+  slices: readonly Uint8Array[],
+  opened: readonly Uint8Array[],
+): Promise<boolean> {
+  const taken = await sink.write(slices);
+  if (taken) for (const chunk of opened) freeBuffer(chunk);
+  return taken;
 }
 
 async function readExactly(reader: BlobReader, into: Buffer, position: number): Promise<Buffer> {

@@ -11,6 +11,7 @@ import { BlobSealer } from '../crypto/blob.ts';
 import type { RandomSource } from '../crypto/random.ts';
 import { DEFAULT_CHUNK_LOG2 } from '../crypto/sizes.ts';
 import type { BlobCrcs, BlobLocation } from '../metadata/metadata.ts';
+import { freeBuffer } from './freeBuffer.ts';
 
 /** Bodies up to this many plaintext bytes are kept in the metadata (format: Blob). */
 export const INLINE_LIMIT_BYTES = 64 * 1024;
@@ -159,6 +160,7 @@ export class BodyWriter {
     this.#inFlight = this.#blob.write(batch).then(
       () => {
         this.#inFlight = null;
+        for (const written of batch) freeBuffer(written);
       },
       (error: unknown) => {
         this.#inFlight = null;

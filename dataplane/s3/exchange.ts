@@ -237,14 +237,17 @@ export class Exchange {
       this.waitingForClient = true;
       res.cork();
       let left = chunks.length;
+      let failed = false;
       for (const chunk of chunks) {
         this.bytesOut += chunk.length;
-        res.write(chunk, () => {
+        res.write(chunk, (error) => {
+          // Whoever gets a true frees the chunks' memory.
+          if (error) failed = true;
           left -= 1;
           if (left > 0) return;
           this.waitingForClient = false;
           signal.removeEventListener('abort', gone);
-          resolve(!signal.aborted);
+          resolve(!failed && !signal.aborted);
         });
       }
       res.uncork();

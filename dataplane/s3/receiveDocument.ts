@@ -38,6 +38,7 @@ export async function receiveDocument(
   if (body.size > options.maxBytes) throw new S3Error('MaxMessageLengthExceeded');
   const pieces: Uint8Array[] = [];
   const sink = {
+    keepsPieces: true,
     write: (piece: Uint8Array): undefined => {
       pieces.push(piece);
     },

@@ -4,6 +4,7 @@
  */
 import { createHash, type Hash } from 'node:crypto';
 import type { ChecksumAlgorithm } from '../../metadata/metadata.ts';
+import { freeBuffer } from '../../objects/freeBuffer.ts';
 import { S3Error } from '../errors.ts';
 import type { Exchange } from '../exchange.ts';
 import { type Checksum, createChecksum } from '../integrity/checksums.ts';
@@ -12,6 +13,8 @@ import type { BodyDecoder } from './bodyDecoder.ts';
 
 /** Takes plaintext in order. A returned promise asks the caller to wait. */
 export interface PlaintextSink {
+  /** Whether the sink goes on using pieces after the call; otherwise their memory is given back. */
+  readonly keepsPieces: boolean;
   write(piece: Uint8Array): Promise<void> | undefined;
 }
 
@@ -110,7 +113,7 @@ function pump(
         fail(error);
       }
     };
-    const consume = (pieces: readonly Uint8Array[], from: number): void => {
+    const consume = (chunk: Buffer, pieces: readonly Uint8Array[], from: number): void => {
       for (let i = from; i < pieces.length; i += 1) {
         const piece = pieces[i] ?? new Uint8Array(0);
         size += piece.length;
@@ -126,7 +129,7 @@ function pump(
         wait.then(
           () => {
             busy = null;
-            resume(pieces, i + 1);
+            resume(chunk, pieces, i + 1);
           },
           (error: unknown) => {
             busy = null;
@@ -135,16 +138,18 @@ function pump(
         );
         return;
       }
+      // Decoders keep nothing of a chunk, and node:http made it for us alone.
+      if (!sink.keepsPieces) freeBuffer(chunk);
       if (ended) finish();
       else {
         exchange.waitingForClient = true;
         if (req.isPaused()) req.resume();
       }
     };
-    const resume = (pieces: readonly Uint8Array[], from: number): void => {
+    const resume = (chunk: Buffer, pieces: readonly Uint8Array[], from: number): void => {
       if (exchange.failBody === null) return;
       try {
-        consume(pieces, from);
+        consume(chunk, pieces, from);
       } catch (error) {
         fail(error);
       }
@@ -152,7 +157,7 @@ function pump(
     const onData = (chunk: Buffer): void => {
       exchange.bytesIn += chunk.length;
       try {
-        consume(options.decoder.push(chunk), 0);
+        consume(chunk, options.decoder.push(chunk), 0);
       } catch (error) {
         fail(error);
       }
