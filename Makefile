@@ -19,6 +19,7 @@ demo: ## data plane, KMIP server and an encrypted bucket; a tour, then it serves
 test: ## everything that proves the project, ending in `N passed, N failed`
 	@.tools/install.sh packages
 	@.tools/install.sh debian $(KMS) $(CLIENTS)
+	@.tools/install.sh promtool
 	@.tools/install.sh clients
 	@.tools/run.sh node .tools/prove.ts test
 
@@ -29,6 +30,7 @@ check: ## format, lint, types, dead exports, generated files, unit tests; under 
 soak: ## the long forms: crash, mutation, fuzz and load runs
 	@.tools/install.sh packages
 	@.tools/install.sh debian $(KMS) $(CLIENTS)
+	@.tools/install.sh promtool
 	@.tools/install.sh clients
 	@.tools/run.sh node .tools/prove.ts soak
 

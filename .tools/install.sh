@@ -2,6 +2,7 @@
 # Puts in place what a target needs, says what it does and how long it took, and does nothing where all is there:
 #   install.sh packages                      npm packages of package-lock.json, into node_modules
 #   install.sh debian [--optional] NAME...   Debian packages (real servers and clients of the tests)
+#   install.sh promtool                      promtool of Debian's package prometheus, unpacked into the cache folder
 #   install.sh clients                       awscli and boto3 of .tools/clients.txt, in a venv of the cache folder
 set -euo pipefail
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
@@ -56,6 +57,32 @@ debian() {
   timed "Installing the Debian packages ${missing[*]}" apt-get -q install -y --no-install-recommends "${missing[@]}" || [ "$optional" = yes ]
 }
 
+# Unpacked, not installed: the package would start a Prometheus on this machine.
+promtool() {
+  local home=$cache/promtool
+  if [ -x "$home/usr/bin/promtool" ]; then return; fi
+  if ! command -v apt-get >/dev/null; then
+    echo "Not found: $home/usr/bin/promtool, and this machine has no apt-get: put a promtool there and try again." >&2
+    return 1
+  fi
+  mkdir -p "$cache"
+  timed "Unpacking promtool from the Debian package prometheus" unpack_promtool "$home"
+}
+
+# An own function, so that timed() shows its output when any of it fails.
+unpack_promtool() {
+  local home=$1 work status=0
+  work=$(mktemp -d "$cache/promtool-XXXXXX")
+  (
+    cd "$work"
+    # Lists of packages may be missing altogether; reading them needs root, and says so.
+    apt-get -q download prometheus || { apt-get -q update && apt-get -q download prometheus; } || exit 1
+    dpkg-deb --extract prometheus_*.deb root && mkdir -p "$home/usr/bin" && mv root/usr/bin/promtool "$home/usr/bin/"
+  ) || status=1
+  rm -rf "$work"
+  return "$status"
+}
+
 clients() {
   local home=$cache/clients wanted python=python3
   if [ -x /usr/bin/python3 ]; then python=/usr/bin/python3; fi # Debian's own, whatever comes first in PATH
@@ -71,6 +98,6 @@ clients() {
 what=$1
 shift
 case "$what" in
-  packages | debian | clients) "$what" "$@" ;;
-  *) echo "usage: install.sh packages | debian [--optional] NAME... | clients" >&2; exit 2 ;;
+  packages | debian | promtool | clients) "$what" "$@" ;;
+  *) echo "usage: install.sh packages | debian [--optional] NAME... | promtool | clients" >&2; exit 2 ;;
 esac
