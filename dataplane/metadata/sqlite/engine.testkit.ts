@@ -45,6 +45,8 @@ export interface Engine extends AsyncDisposable {
   edit(sql: string, ...values: readonly (string | number | null | Uint8Array)[]): number;
   /** Rows of a query, for looking at what is stored. */
   rows(sql: string): readonly Record<string, unknown>[];
+  /** Keeps the writer from committing until it is disposed of: what is queued meanwhile stays queued. */
+  holdWrites(): Disposable;
 }
 
 export function temporaryFolder(): string {
@@ -107,6 +109,12 @@ export async function openEngine(options: Partial<WriterOptions> | null = null):
     using db = new DatabaseSync(path, { readOnly: true });
     return db.prepare(sql).all();
   };
+  const holdWrites = (): Disposable => {
+    const db = new DatabaseSync(path, { timeout: 5_000 });
+    db.exec('BEGIN IMMEDIATE');
+    // Closing rolls back.
+    return { [Symbol.dispose]: () => db.close() };
+  };
   return {
     folder,
     path,
@@ -118,6 +126,7 @@ export async function openEngine(options: Partial<WriterOptions> | null = null):
     connect,
     edit,
     rows,
+    holdWrites,
     async [Symbol.asyncDispose]() {
       if (deaths.length === 0) for (const client of clients) await client.close();
       await writer.close();

@@ -61,9 +61,10 @@ describe('the writer', () => {
   test('refuses beyond its bound by count, at once, and recovers', async () => {
     await using engine = await openEngine({ maxQueuedCommands: 4 });
     const buckets = Array.from({ length: 12 }, (_, index) => bucketNamed(`bucket-${index}`));
-    const outcomes = await Promise.all(
-      buckets.map((bucket) => codeOf(engine.metadata.createBucket(bucket, null))),
-    );
+    const held = engine.holdWrites();
+    const answers = buckets.map((bucket) => codeOf(engine.metadata.createBucket(bucket, null)));
+    held[Symbol.dispose]();
+    const outcomes = await Promise.all(answers);
     expect(outcomes).toEqual([
       ...Array.from({ length: 4 }, () => 'resolved'),
       ...Array.from({ length: 8 }, () => 'Busy'),
@@ -84,7 +85,10 @@ describe('the writer', () => {
         ),
       );
     const other = engine.connect();
-    expect(await Promise.all([put(engine.metadata, 'a'), put(other, 'b')])).toEqual(['resolved', 'Busy']);
+    const held = engine.holdWrites();
+    const answers = [put(engine.metadata, 'a'), put(other, 'b')];
+    held[Symbol.dispose]();
+    expect(await Promise.all(answers)).toEqual(['resolved', 'Busy']);
   });
 
   test('below the reserve of free space takes deletes only', async () => {
