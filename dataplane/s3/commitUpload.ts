@@ -1,5 +1,4 @@
 /** Makes the parts of an upload an object, in competition with other requests on the same upload and key. */
-import { writingKey } from '../buckets/bucketKeys.ts';
 import { newId } from '../crypto/ids.ts';
 import {
   type BucketDocument,
@@ -14,6 +13,7 @@ import { joinParts } from './completeParts.ts';
 import { commitConditionally } from './conditions.ts';
 import { S3Error } from './errors.ts';
 import { type ObjectExpectations, requireExpected } from './objectExpectations.ts';
+import { commitSealed, currentWritingKey } from './sealingKeys.ts';
 import type { S3Services } from './services.ts';
 import { openStoredUpload } from './uploads.ts';
 import type { CompletedPart } from './xml/requests.ts';
@@ -69,28 +69,29 @@ async function commitOnce(
   const { uploadId, revision } = upload;
   // The same data key, sealed for the version that it now belongs to under the bucket's newest key.
   const keys =
-    opened.dataKey === null ? null : { dataKey: opened.dataKey, ...(await writingKey(services, bucket)) };
-  const version = sealVersion(
-    {
-      bucket,
-      key: upload.key,
-      versionId: newId(services.random),
-      lastModifiedMs: services.now(),
-      bodyId: upload.bodyId,
-      size,
-      partCount,
-      blob: null,
-      record: { md5, checksums: checksum === null ? [] : [checksum], ...opened.meta },
-    },
-    keys,
-    services,
-  );
-  await commitConditionally(
-    evaluate,
-    expectation,
-    (expectCurrent) =>
-      services.metadata.completeUpload({ uploadId, revision }, version, pages, expectCurrent),
-    (error) => error instanceof MetadataError && error.code === 'PreconditionFailed',
-  );
+    opened.dataKey === null
+      ? null
+      : { dataKey: opened.dataKey, ...(await currentWritingKey(services, bucket)) };
+  const content = {
+    bucket,
+    key: upload.key,
+    versionId: newId(services.random),
+    lastModifiedMs: services.now(),
+    bodyId: upload.bodyId,
+    size,
+    partCount,
+    blob: null,
+    record: { md5, checksums: checksum === null ? [] : [checksum], ...opened.meta },
+  };
+  await commitSealed(services, bucket, keys, async (current) => {
+    const version = sealVersion(content, current, services);
+    await commitConditionally(
+      evaluate,
+      expectation,
+      (expectCurrent) =>
+        services.metadata.completeUpload({ uploadId, revision }, version, pages, expectCurrent),
+      (error) => error instanceof MetadataError && error.code === 'PreconditionFailed',
+    );
+  });
   return completedObject(md5, partCount, checksum);
 }

@@ -13,6 +13,7 @@ import { etagOf, type OpenedVersion, type SealingKeys, sealVersion } from '../ob
 import { commitConditionally, evaluateWriteCondition, type WriteCondition } from './conditions.ts';
 import { copyBody } from './copyBody.ts';
 import type { ObjectAttributes } from './objectAttributes.ts';
+import { commitSealed } from './sealingKeys.ts';
 import type { S3Services } from './services.ts';
 import { type CommittedObject, commitObject, stageBody, writerOptions } from './writeObject.ts';
 
@@ -57,27 +58,27 @@ function mayShareBody({ source, bucket, keys, checksumAlgorithm }: CopyPlan): bo
 
 async function shareBody(services: S3Services, plan: CopyPlan): Promise<CopiedObject> {
   const { source, bucket, key, attributes } = plan;
-  const { version, record } = source;
+  const { version } = source;
   const { partCount } = version;
   const lastModifiedMs = services.now();
   const keys =
     plan.keys === null || source.keys === null ? null : { ...plan.keys, dataKey: source.keys.dataKey };
-  const { md5, checksums } = record;
+  const { md5, checksums } = source.record;
   const { bodyId, size } = version;
   const blob = sharedBlob(source);
-  const content = { bucket, key, lastModifiedMs, bodyId, size, partCount, blob };
-  const copy = sealVersion(
-    { ...content, versionId: newId(services.random), record: { md5, checksums, ...attributes } },
-    keys,
-    services,
-  );
+  const versionId = newId(services.random);
+  const content = { bucket, key, versionId, lastModifiedMs, bodyId, size, partCount, blob };
+  const copy = { ...content, record: { md5, checksums, ...attributes } };
   const body = { kind: 'shared', sourceKey: version.key, sourceVersionId: version.versionId } as const;
-  await commitConditionally(
-    () => evaluateWriteCondition(services, bucket, key, plan.condition),
-    plan.expectation,
-    (expectCurrent) => services.metadata.commitVersion(copy, body, expectCurrent),
-    (error) => error instanceof MetadataError && error.code === 'PreconditionFailed',
-  );
+  await commitSealed(services, bucket, keys, async (current) => {
+    const sealed = sealVersion(copy, current, services);
+    await commitConditionally(
+      () => evaluateWriteCondition(services, bucket, key, plan.condition),
+      plan.expectation,
+      (expectCurrent) => services.metadata.commitVersion(sealed, body, expectCurrent),
+      (error) => error instanceof MetadataError && error.code === 'PreconditionFailed',
+    );
+  });
   const checksum = checksums[0] ?? null;
   return { etag: etagOf(md5, partCount), lastModifiedMs, checksum, partCount };
 }

@@ -5,6 +5,7 @@ import { type OpenedUpload, openUpload } from '../objects/uploads.ts';
 import { requireBucket, requireKey, type S3Context } from './context.ts';
 import { S3Error } from './errors.ts';
 import type { Query } from './request.ts';
+import { isOutOfUse } from './sealingKeys.ts';
 import type { S3Services } from './services.ts';
 
 const MAX_PART_NUMBER = 10_000;
@@ -29,13 +30,24 @@ export function noSuchUpload(query: Query): S3Error {
   return new S3Error('NoSuchUpload', undefined, { details: { UploadId: uploadIdOf(query) } });
 }
 
-/** Opens an upload with the bucket key that its data key is sealed under. Rejects with KmsError, FormatError. */
+/**
+ * Opens an upload with the bucket key that its data key is sealed under. Rejects with KmsError, FormatError. It may be
+ * sealed anew between the reading of its row and the asking for the key, and the old key be out of use by then.
+ */
 export async function openStoredUpload(
   services: S3Services,
   upload: UploadRow,
   use: 'read' | 'write',
 ): Promise<OpenedUpload> {
-  return await openUpload(upload, (n) => bucketKey(services, upload.bucketUid, n, use));
+  const { bucketUid, key, uploadId } = upload;
+  try {
+    return await openUpload(upload, (n) => bucketKey(services, bucketUid, n, use));
+  } catch (error) {
+    if (!isOutOfUse(error)) throw error;
+    const newest = await services.metadata.upload(bucketUid, key, uploadId);
+    if (newest === null || newest.sealed?.n === upload.sealed?.n) throw error;
+    return await openStoredUpload(services, newest, use);
+  }
 }
 
 /** partNumber of an upload request: 1 to 10,000, else InvalidArgument. */

@@ -1,7 +1,5 @@
 /** The steps that PutObject and the form upload share: keys, staging of the body, commit of the version. */
 import type { KeyObject } from 'node:crypto';
-import { writingKey } from '../buckets/bucketKeys.ts';
-import { newDataKey } from '../crypto/dataKey.ts';
 import { newId } from '../crypto/ids.ts';
 import type { PrivateRecord } from '../crypto/record.ts';
 import type { BucketDocument, ExpectCurrent } from '../metadata/metadata.ts';
@@ -11,22 +9,12 @@ import { etagOf, type SealingKeys, sealVersion } from '../objects/version.ts';
 import type { ReceivedBody } from './body/receive.ts';
 import { commitConditionally, evaluateWriteCondition, type WriteCondition } from './conditions.ts';
 import type { ObjectAttributes } from './objectAttributes.ts';
+import { commitSealed } from './sealingKeys.ts';
 import type { S3Services } from './services.ts';
 
 /** The header that is sent if and only if the stored bytes concerned are encrypted. */
 export function encryptionHeader(encrypted: boolean): Readonly<Record<string, string>> {
   return encrypted ? { 'x-amz-server-side-encryption': 'AES256' } : {};
-}
-
-/** A new data key and the bucket key that will wrap it; null for plain results. Rejects with KmsError. */
-export async function newSealingKeys(
-  services: S3Services,
-  bucket: BucketDocument,
-  encrypted: boolean,
-): Promise<SealingKeys | null> {
-  if (!encrypted) return null;
-  const { bucketKey, n } = await writingKey(services, bucket);
-  return { dataKey: newDataKey(services.random), bucketKey, n };
 }
 
 /**
@@ -77,28 +65,27 @@ export async function commitObject(services: S3Services, object: ObjectToCommit)
     userMetadata: object.attributes.userMetadata,
   };
   const lastModifiedMs = services.now();
-  const version = sealVersion(
-    {
-      bucket,
-      key,
-      versionId: newId(services.random),
-      lastModifiedMs,
-      bodyId: newId(services.random),
-      size: received.size,
-      partCount: 0,
-      blob: sealedBlob(stored),
-      record,
-    },
-    keys,
-    services,
-  );
+  const content = {
+    bucket,
+    key,
+    versionId: newId(services.random),
+    lastModifiedMs,
+    bodyId: newId(services.random),
+    size: received.size,
+    partCount: 0,
+    blob: sealedBlob(stored),
+    record,
+  };
   await withStoredBody(services, stored, () =>
-    commitConditionally(
-      () => evaluateWriteCondition(services, bucket, key, condition),
-      object.expectation,
-      (expectCurrent) => services.metadata.commitVersion(version, stored, expectCurrent),
-      (error) => error instanceof MetadataError && error.code === 'PreconditionFailed',
-    ),
+    commitSealed(services, bucket, keys, async (current) => {
+      const version = sealVersion(content, current, services);
+      await commitConditionally(
+        () => evaluateWriteCondition(services, bucket, key, condition),
+        object.expectation,
+        (expectCurrent) => services.metadata.commitVersion(version, stored, expectCurrent),
+        (error) => error instanceof MetadataError && error.code === 'PreconditionFailed',
+      );
+    }),
   );
   return { etag: etagOf(md5, 0), lastModifiedMs };
 }

@@ -18,7 +18,8 @@ import { XML_CONTENT } from '../exchange.ts';
 import { parseChecksumAlgorithm } from '../integrity/requestedChecksum.ts';
 import { type ObjectAttributes, objectAttributes } from '../objectAttributes.ts';
 import type { HeaderBag } from '../request.ts';
-import { encryptionHeader, newSealingKeys } from '../writeObject.ts';
+import { newSealingKeys } from '../sealingKeys.ts';
+import { encryptionHeader } from '../writeObject.ts';
 import { copyObjectResultXml } from '../xml/results.ts';
 
 /** How often a source that is replaced while it is copied is read anew. */

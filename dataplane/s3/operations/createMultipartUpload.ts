@@ -3,7 +3,8 @@ import { checkEncryptionHeaders, type Operation, requireBucket, requireKey } fro
 import { XML_CONTENT } from '../exchange.ts';
 import { uploadChecksum } from '../multipartChecksum.ts';
 import { objectAttributes } from '../objectAttributes.ts';
-import { encryptionHeader, newSealingKeys } from '../writeObject.ts';
+import { commitSealed, newSealingKeys } from '../sealingKeys.ts';
+import { encryptionHeader } from '../writeObject.ts';
 import { initiateMultipartUploadXml } from '../xml/results.ts';
 
 /** CreateMultipartUpload: from here on the upload is encrypted or plain, whatever becomes of the bucket's setting. */
@@ -18,18 +19,14 @@ export const createMultipartUpload: Operation = async (context) => {
     encrypted: bucket.encryption === 'AES256',
   });
   const keys = await newSealingKeys(services, bucket, encrypted);
-  const upload = sealUpload(
-    {
-      bucketUid: bucket.bucketUid,
-      key,
-      ...checksum,
-      ownerId: request.principal.ownerId,
-      createdMs: services.now(),
-      meta,
-    },
-    keys,
-  );
-  await services.metadata.createUpload(bucket.name, upload);
+  const { bucketUid } = bucket;
+  const { ownerId } = request.principal;
+  const content = { bucketUid, key, ...checksum, ownerId, createdMs: services.now(), meta };
+  const upload = await commitSealed(services, bucket, keys, async (current) => {
+    const sealed = sealUpload(content, current);
+    await services.metadata.createUpload(bucket.name, sealed);
+    return sealed;
+  });
   const { checksumAlgorithm, checksumType } = checksum;
   return {
     status: 200,

@@ -17,8 +17,9 @@ import { receiveFile } from '../form/receiveFile.ts';
 import { objectAttributes } from '../objectAttributes.ts';
 import { objectUrl, urlPathOfKey } from '../objectUrl.ts';
 import { contentLength, MAX_PUT_BYTES } from '../requestBody.ts';
+import { newSealingKeys } from '../sealingKeys.ts';
 import { checkExpectedBucketOwner, refuseUnbuiltHeaders } from '../unbuiltHeaders.ts';
-import { commitObject, encryptionHeader, newSealingKeys, stageBody, writerOptions } from '../writeObject.ts';
+import { commitObject, encryptionHeader, stageBody, writerOptions } from '../writeObject.ts';
 import { postResponseXml } from '../xml/results.ts';
 
 /** What a form may have besides its file, generously. */

@@ -5,7 +5,8 @@ import { evaluateWriteCondition, writeCondition } from '../conditions.ts';
 import { checkEncryptionHeaders, type Operation, requireBucket, requireKey } from '../context.ts';
 import { objectAttributes } from '../objectAttributes.ts';
 import { objectBody } from '../requestBody.ts';
-import { commitObject, encryptionHeader, newSealingKeys, stageBody, writerOptions } from '../writeObject.ts';
+import { newSealingKeys } from '../sealingKeys.ts';
+import { commitObject, encryptionHeader, stageBody, writerOptions } from '../writeObject.ts';
 
 /** PutObject: one body, sealed when the bucket is encrypted. */
 export const putObject: Operation = async (context) => {
