@@ -11,6 +11,9 @@ const CLIENTS = 8;
 const BUCKET = 'of-the-kms';
 const PLAIN = 'of-nobody';
 
+/** Short, where a case waits for a KMS that hangs. */
+const TOTAL_MS = 2000;
+
 type Cache = { readonly ttl: string; readonly staleLimit: string };
 
 async function deploy(cache?: Cache): Promise<Deployment> {
@@ -18,7 +21,10 @@ async function deploy(cache?: Cache): Promise<Deployment> {
     workers: 2,
     configPatch: (config) => {
       const [connection] = config['kmsConnections'] as Record<string, unknown>[];
-      if (connection !== undefined && cache !== undefined) connection['cache'] = cache;
+      if (connection === undefined || cache === undefined) return;
+      connection['cache'] = cache;
+      const kmip = connection['kmip'] as Record<string, unknown>;
+      kmip['timeouts'] = { connect: '1s', request: '1s', total: `${TOTAL_MS}ms` };
     },
   });
   await createBucket(deployment.server, BUCKET, true);
@@ -140,6 +146,19 @@ describe('with a cache of one second and a stale limit of three', () => {
     expect((await write()).status).toBe(200);
   });
 
+  it('answers 503 in time while the KMS hangs, and works again when it goes on', async () => {
+    expect((await read()).status).toBe(200);
+    deployment.kms.pause();
+    const { answer } = await until(read, answers(503, 'ServiceUnavailable'), served);
+    expect(Number(answer.headers['retry-after'])).toBeGreaterThan(0);
+    const started = performance.now();
+    expect(answers(503, 'ServiceUnavailable')(await write())).toBe(true);
+    expect(performance.now() - started).toBeLessThan(TOTAL_MS + 1000);
+    deployment.kms.resume();
+    await until(read, served, answers(503, 'ServiceUnavailable'));
+    await until(write, served, answers(503, 'ServiceUnavailable'));
+  });
+
   it('answers 500 and never uses the key when its bytes were altered in the KMS', async () => {
     const before = await deployment.server.metric('sealgate_integrity_failures_total', 'subject="bucketKey"');
     deployment.kms.alterKeyBytes(kmsIdOf(deployment));
@@ -156,6 +175,7 @@ describe('with a cache of one second and a stale limit of three', () => {
 
   it.each([
     ['only reads while the key is deactivated', KEY_STATES.deactivated, 200],
+    ['only reads while the key is compromised', KEY_STATES.compromised, 200],
     ['refuses a key that is not active yet', KEY_STATES.preActive, 400],
   ])('%s', async (_, state, readStatus) => {
     deployment.kms.setState(kmsIdOf(deployment), state);
