@@ -1,6 +1,7 @@
 import type { Command } from './command.ts';
 import { configCheck } from './configCheck.ts';
 import { configExample } from './configExample.ts';
+import { doctorKmipCommand } from './doctorKmip.ts';
 import { inspectCommand } from './inspect.ts';
 import { serveCommand } from './serve.ts';
 import { verifyCommand } from './verify.ts';
@@ -11,6 +12,7 @@ export const COMMANDS: readonly Command[] = [
   serveCommand,
   inspectCommand,
   verifyCommand,
+  doctorKmipCommand,
   configExample,
   configCheck,
   version,

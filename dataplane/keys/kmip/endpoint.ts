@@ -18,7 +18,7 @@ import {
 import { discoverVersions, query, readQuery, readVersions } from './operations.ts';
 import { ConnectionPool } from './pool.ts';
 import { judge, reasonName } from './reasons.ts';
-import { OPERATION, type OperationName } from './tags.ts';
+import { NEEDED_OPERATIONS, OPERATION, type OperationName } from './tags.ts';
 import { type Ttlv, TtlvError } from './ttlv.ts';
 import { DISCOVERY_HEADERS, highestCommon, parseVersion, versionName, versionsWithin } from './versions.ts';
 
@@ -143,9 +143,9 @@ export class KmipEndpoint {
         readQuery(payloadOf(result)),
       );
       this.#vendor = vendor;
-      const lacking = Object.entries(OPERATION)
-        .filter(([, code]) => operations.length > 0 && !operations.includes(code))
-        .map(([name]) => name);
+      const lacking = NEEDED_OPERATIONS.filter(
+        (name) => operations.length > 0 && !operations.includes(OPERATION[name]),
+      );
       if (lacking.length > 0) this.#observer.lacking(this.endpoint, lacking);
     } catch (error) {
       if (!(error instanceof KmipError)) throw error;

@@ -3,12 +3,23 @@
  * Pure; every reader throws TtlvError when the answer lacks what it must have.
  */
 import { createSecretKey, type KeyObject } from 'node:crypto';
-import { enumeration, integer, optional, required, structure, textString, values } from './fields.ts';
+import {
+  byteString,
+  enumeration,
+  integer,
+  optional,
+  required,
+  structure,
+  textString,
+  values,
+} from './fields.ts';
 import { type ProtocolVersion, type RequestItem, versionItem } from './messages.ts';
 import {
   AES,
+  CBC,
   CESSATION_OF_OPERATION,
   ENCRYPT_DECRYPT,
+  GCM,
   QUERY_OPERATIONS,
   QUERY_SERVER_INFORMATION,
   RAW,
@@ -103,6 +114,24 @@ export function revoke(kmsId: string): RequestItem {
 
 export function destroy(kmsId: string): RequestItem {
   return { operation: 'Destroy', payload: [textString(TAG.uniqueIdentifier, kmsId)] };
+}
+
+/** Encrypt of one block of zeros under AES-CBC (1.2 and newer) or AES-GCM (1.4): asked to learn whether it is allowed. */
+export function encryptBlock(kmsId: string, { minor }: ProtocolVersion): RequestItem {
+  const gcm = minor >= 4;
+  return {
+    operation: 'Encrypt',
+    payload: [
+      textString(TAG.uniqueIdentifier, kmsId),
+      structure(TAG.cryptographicParameters, [
+        enumeration(TAG.blockCipherMode, gcm ? GCM : CBC),
+        enumeration(TAG.cryptographicAlgorithm, AES),
+        ...(gcm ? [integer(TAG.tagLength, 16)] : []),
+      ]),
+      byteString(TAG.data, Buffer.alloc(16)),
+      byteString(TAG.ivCounterNonce, Buffer.alloc(gcm ? 12 : 16)),
+    ],
+  };
 }
 
 /** Locate by name; two answers are enough to know that the name is not unique. */

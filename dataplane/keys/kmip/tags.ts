@@ -11,11 +11,14 @@ export const TAG = {
   batchCount: 0x42000d,
   batchItem: 0x42000f,
   batchOrderOption: 0x420010,
+  blockCipherMode: 0x420011,
   credential: 0x420023,
   credentialType: 0x420024,
   credentialValue: 0x420025,
   cryptographicAlgorithm: 0x420028,
   cryptographicLength: 0x42002a,
+  cryptographicParameters: 0x42002b,
+  ivCounterNonce: 0x42003d,
   keyBlock: 0x420040,
   keyFormatType: 0x420042,
   keyMaterial: 0x420043,
@@ -33,6 +36,7 @@ export const TAG = {
   requestHeader: 0x420077,
   requestMessage: 0x420078,
   requestPayload: 0x420079,
+  responseHeader: 0x42007a,
   responseMessage: 0x42007b,
   responsePayload: 0x42007c,
   resultMessage: 0x42007d,
@@ -42,11 +46,14 @@ export const TAG = {
   revocationReasonCode: 0x420082,
   symmetricKey: 0x42008f,
   templateAttribute: 0x420091,
+  timeStamp: 0x420092,
   uniqueBatchItemId: 0x420093,
   uniqueIdentifier: 0x420094,
   username: 0x420099,
   vendorIdentification: 0x42009d,
   password: 0x4200a1,
+  data: 0x4200c2,
+  tagLength: 0x4200ce,
 } as const;
 
 export const OPERATION = {
@@ -59,14 +66,23 @@ export const OPERATION = {
   Destroy: 0x14,
   Query: 0x18,
   DiscoverVersions: 0x1e,
+  Encrypt: 0x1f,
 } as const;
 
 export type OperationName = keyof typeof OPERATION;
+
+/** What the gateway depends on; Encrypt only tells the doctor how far a user's rights go. */
+export const NEEDED_OPERATIONS = (Object.keys(OPERATION) as OperationName[]).filter(
+  (name) => name !== 'Encrypt',
+);
 
 /** Object Type. */
 export const SYMMETRIC_KEY = 0x02;
 /** Cryptographic Algorithm. */
 export const AES = 0x03;
+/** Block Cipher Mode. */
+export const CBC = 0x01;
+export const GCM = 0x09;
 /** Cryptographic Usage Mask: Encrypt | Decrypt. */
 export const ENCRYPT_DECRYPT = 0x04 | 0x08;
 /** Key Format Type. */

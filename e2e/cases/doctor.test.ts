@@ -1,0 +1,310 @@
+import { execFile } from 'node:child_process';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { type Certificates, makeCertificates, makeClientCertificate } from '../harness/certificates.ts';
+import { type Pykmip, startPykmip } from '../harness/pykmip.ts';
+import { type ScriptedKms, startScriptedKms } from '../harness/scriptedKms/scriptedKms.ts';
+import { type KmsAccess, writeConfig } from '../harness/sealgate.ts';
+
+const LAUNCHER = fileURLToPath(new URL('../../dataplane/sealgate', import.meta.url));
+const PERMISSION_DENIED = 0x0c;
+
+interface Report {
+  readonly healthy: boolean;
+  readonly connections: readonly {
+    readonly findings: readonly { readonly severity: string; readonly code: string; readonly what: string }[];
+    readonly throwAwayKey: {
+      readonly name: string;
+      readonly kmsId: string;
+      readonly removal: string;
+      readonly replication: readonly unknown[];
+    } | null;
+    readonly steps: readonly { readonly step: string; readonly result: string }[];
+  }[];
+}
+
+let folder = '';
+let certificates: Certificates;
+let pykmip: Pykmip;
+
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'sealgate-doctor-'));
+  pykmip = await startPykmip({ folder: join(folder, 'kms') });
+  const { folder: made, ca, caKey, clientCert, clientKey } = pykmip.certificates;
+  certificates = {
+    ca,
+    caKey,
+    server: { cert: join(made, 'server.crt'), key: join(made, 'server.key') },
+    client: { cert: clientCert, key: clientKey },
+  };
+});
+afterAll(async () => {
+  await pykmip.kill();
+  await rm(folder, { recursive: true });
+});
+
+/** A configuration on a KMS, with the client certificate and authority that work unless others are given. */
+async function configured(
+  port: number,
+  files: Partial<KmsAccess['certificates']> = {},
+  kmip: Record<string, unknown> = {},
+): Promise<string> {
+  const { client, ca } = certificates;
+  const written = await writeConfig({
+    folder: await mkdtemp(join(folder, 'config-')),
+    kms: { port, certificates: { ...client, ca, ...files } },
+    configPatch: (config) => {
+      const [connection] = config['kmsConnections'] as { kmip: Record<string, unknown> }[];
+      Object.assign(connection?.kmip ?? {}, kmip);
+    },
+  });
+  return written.configFile;
+}
+
+async function doctor(...args: readonly string[]): Promise<{ code: number; stdout: string; stderr: string }> {
+  return await new Promise((resolve) => {
+    execFile(LAUNCHER, ['doctor', ...args], (error, stdout, stderr) => {
+      resolve({ code: error === null ? 0 : Number(error.code), stdout, stderr });
+    });
+  });
+}
+
+/** Both forms of the report about one configuration. */
+async function reports(config: string): Promise<{ code: number; text: string; json: Report }> {
+  const text = await doctor('kmip', '--config', config);
+  const json = await doctor('kmip', '--config', config, '--json');
+  expect({ code: json.code, stderr: json.stderr }).toEqual({ code: text.code, stderr: text.stderr });
+  return { code: text.code, text: text.stdout, json: JSON.parse(json.stdout) as Report };
+}
+
+/** What the first lines of a report say is wrong: those before the second finding. */
+const firstLines = (text: string): string => text.split('\n').slice(0, 6).join(' ').replaceAll(/\s+/g, ' ');
+
+const problems = (report: Report): string[] =>
+  report.connections.flatMap(({ findings }) =>
+    findings.filter(({ severity }) => severity === 'Problem').map(({ code }) => code),
+  );
+
+describe('sealgate doctor kmip on a KMS in order', () => {
+  it('is 0, shows every step, and leaves PyKMIP as it was but for one key that came and went', async () => {
+    const config = await configured(pykmip.port);
+    const before = ['Create', 'Locate', 'Destroy'].map((operation) => pykmip.requestCount(operation));
+    const { code, stdout, stderr } = await doctor('kmip', '--config', config, '--json');
+    expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
+    const report = JSON.parse(stdout) as Report;
+    const [connection] = report.connections;
+    expect(connection?.findings).toEqual([]);
+    expect(connection?.steps.map(({ step, result }) => `${step} ${result}`)).toEqual(
+      'DiscoverVersions Query Create GetAttributes Locate Activate Get Get Get Get Get Revoke GetDeactivated Destroy'
+        .split(' ')
+        .map((step) => `${step} Ok`),
+    );
+    expect(connection?.throwAwayKey).toMatchObject({ removal: 'Destroyed', readableWhenDeactivated: true });
+    expect(() => pykmip.keyBytes(connection?.throwAwayKey?.kmsId ?? '')).toThrow('has no key');
+    const after = ['Create', 'Locate', 'Destroy'].map((operation) => pykmip.requestCount(operation));
+    expect(after.map((count, i) => count - (before[i] ?? 0))).toEqual([1, 1, 1]);
+  });
+
+  it('tells people the same, and names the connection that it was asked for', async () => {
+    const config = await configured(pykmip.port);
+    const { code, stdout } = await doctor('kmip', '--config', config, '--connection', 'kms');
+    expect(code).toBe(0);
+    expect(stdout).toMatch(/^Connection kms: HEALTHY, 0 problems, 0 warnings\n/);
+    expect(stdout).toContain('vendor: PyKMIP');
+    expect(stdout).toContain('was destroyed again');
+    const unknown = await doctor('kmip', '--config', config, '--connection', 'other');
+    expect(unknown).toEqual({
+      code: 3,
+      stdout: '',
+      stderr: 'sealgate: the configuration has no KMS connection other; it has kms\n',
+    });
+  });
+});
+
+describe('the first lines of sealgate doctor kmip name the cause', () => {
+  it('when caFile is the wrong authority; nothing is sent to a server that is not trusted', async () => {
+    const wrong = await makeCertificates(join(folder, 'other-authority'));
+    const requests = pykmip.requestCount();
+    const { code, text, json } = await reports(await configured(pykmip.port, { ca: wrong.ca }));
+    expect(code).toBe(1);
+    expect(firstLines(text)).toMatch(
+      /NOT HEALTHY, 1 problem.* PROBLEM ServerCertificateNotTrusted: .* was signed/,
+    );
+    expect(problems(json)).toEqual(['ServerCertificateNotTrusted']);
+    expect(pykmip.requestCount()).toBe(requests);
+  });
+
+  it('when the client certificate has expired', async () => {
+    const late = await makeClientCertificate({ ...certificates, folder }, 'late', -1);
+    const { code, text, json } = await reports(await configured(pykmip.port, late));
+    expect(code).toBe(1);
+    expect(firstLines(text)).toMatch(
+      /PROBLEM ClientCertificateExpired: The client certificate CN=late has expired/,
+    );
+    expect(problems(json)).toEqual(['ClientCertificateExpired']);
+  });
+
+  it('when the client certificate is not made for clients', async () => {
+    const { code, text, json } = await reports(await configured(pykmip.port, certificates.server));
+    expect(code).toBe(1);
+    expect(firstLines(text)).toMatch(/PROBLEM ClientCertificateRefused: .*extended key usage clientAuth/);
+    expect(problems(json)).toEqual(['ClientCertificateRefused']);
+  });
+
+  it('when the KMS does not accept the user', async () => {
+    await using kms = await startScriptedKms({
+      certificates,
+      credential: { username: 'sealgate', password: 'not in the configuration' },
+    });
+    const { code, text, json } = await reports(await configured(kms.port));
+    expect(code).toBe(1);
+    expect(firstLines(text)).toMatch(
+      /PROBLEM UserNotAccepted: The KMS does not accept the user of certificate/,
+    );
+    expect(problems(json)).toEqual(['UserNotAccepted']);
+    expect(kms.count('Create')).toBe(0);
+  });
+
+  it('when the user has no right to create keys', async () => {
+    await using kms = await startScriptedKms({ certificates });
+    kms.script({ on: 'Create', do: { kind: 'reason', code: PERMISSION_DENIED } });
+    const { code, text, json } = await reports(await configured(kms.port));
+    expect(code).toBe(1);
+    expect(firstLines(text)).toMatch(
+      /PROBLEM RightMissing: The user of certificate CN=sealgate may not create symmetric keys/,
+    );
+    expect(problems(json)).toEqual(['RightMissing']);
+    expect(json.connections[0]?.throwAwayKey?.removal).toBe('NotCreated');
+  });
+
+  it('when the user may only Encrypt', async () => {
+    await using kms = await startScriptedKms({ certificates });
+    kms.script({ on: 'Get', do: { kind: 'reason', code: PERMISSION_DENIED } });
+    const { code, text, json } = await reports(await configured(kms.port));
+    expect(code).toBe(1);
+    expect(firstLines(text)).toMatch(/PROBLEM OnlyEncryptAllowed: .* \(Encrypt works\) but may not get them/);
+    expect(problems(json)).toEqual(['OnlyEncryptAllowed']);
+    expectNothingLeft(kms, json);
+  });
+
+  it.each([
+    ['ahead of', 86_400_000],
+    ['behind', -86_400_000],
+  ])('when the clock of the KMS is a day %s ours', async (where, clockOffsetMs) => {
+    await using kms = await startScriptedKms({ certificates, clockOffsetMs });
+    const { code, text, json } = await reports(await configured(kms.port));
+    expect(code).toBe(1);
+    expect(firstLines(text)).toMatch(
+      new RegExp(`PROBLEM ClockOff: The clock of .* is (1 day|23 hours) ${where} the`),
+    );
+    expect(problems(json)).toEqual(['ClockOff']);
+    expectNothingLeft(kms, json);
+  });
+
+  it('when the clock here is wrong: then all certificates are out of their dates', async () => {
+    const late = await makeClientCertificate({ ...certificates, folder }, 'late-too', -1);
+    await using kms = await startScriptedKms({ certificates });
+    kms.script({ on: 'connect', do: { kind: 'certificate', files: late } });
+    const { code, text, json } = await reports(await configured(kms.port, late));
+    expect(code).toBe(1);
+    expect(firstLines(text)).toMatch(/PROBLEM ClockHereWrong: .* Most likely that clock is wrong/);
+    expect(problems(json)).toEqual([
+      'ClockHereWrong',
+      'ClientCertificateExpired',
+      'ServerCertificateExpired',
+    ]);
+  });
+});
+
+describe('the throw-away key', () => {
+  it('whose Create lost its answer is found by its name and destroyed', async () => {
+    await using kms = await startScriptedKms({ certificates });
+    kms.script({ on: 'Create', times: 1, do: { kind: 'cutAfter', bytes: 0 } });
+    const { stdout } = await doctor('kmip', '--config', await configured(kms.port), '--json');
+    const json = JSON.parse(stdout) as Report;
+    expect(problems(json)).toEqual(['ConnectionEnded']);
+    expect(json.connections[0]?.throwAwayKey).toMatchObject({ kmsId: null, removal: 'Destroyed' });
+    expect(kms.count('Create')).toBe(1);
+    expectNothingLeft(kms, json);
+  });
+
+  it('that cannot be destroyed is told, with the name to ask for', async () => {
+    await using kms = await startScriptedKms({ certificates });
+    kms.script({ on: 'Destroy', do: { kind: 'reason', code: PERMISSION_DENIED } });
+    const { code, stdout } = await doctor('kmip', '--config', await configured(kms.port), '--json');
+    expect(code).toBe(1);
+    const json = JSON.parse(stdout) as Report;
+    expect(problems(json)).toEqual(['RightMissing', 'ThrowAwayKeyLeft']);
+    const [connection] = json.connections;
+    expect(connection?.findings.find(({ code: found }) => found === 'ThrowAwayKeyLeft')?.what).toContain(
+      connection?.throwAwayKey?.name,
+    );
+  });
+
+  it('is destroyed when the examination is interrupted', async () => {
+    await using kms = await startScriptedKms({ certificates });
+    const { promise: held, resolve: release } = Promise.withResolvers<void>();
+    kms.script({ on: 'Activate', times: 1, do: { kind: 'hold', until: held } });
+    const config = await configured(kms.port);
+    const activating = kms.next('Activate');
+    const { child, ended } = startDoctor('kmip', '--config', config, '--json');
+    await activating;
+    child.kill('SIGINT');
+    await ended.interrupted;
+    release();
+    const { code, stdout } = await ended.done;
+    const json = JSON.parse(stdout) as Report;
+    expect(code).toBe(1);
+    expect(problems(json)).toEqual(['Interrupted']);
+    expectNothingLeft(kms, json);
+  });
+});
+
+/** The doctor as a process that can be signalled; `interrupted` resolves when it says so. */
+function startDoctor(...args: readonly string[]) {
+  const { promise: interrupted, resolve: sayInterrupted } = Promise.withResolvers<void>();
+  const { promise: done, resolve: end } = Promise.withResolvers<{ code: number; stdout: string }>();
+  const child = execFile(LAUNCHER, ['doctor', ...args], (error, stdout) => {
+    end({ code: error === null ? 0 : Number(error.code), stdout });
+  });
+  child.stderr?.on('data', (text: string) => {
+    if (text.includes('interrupted')) sayInterrupted();
+  });
+  return { child, ended: { interrupted, done } };
+}
+
+it('a report holds neither password, private key nor bytes of a key, whatever the KMS repeats', async () => {
+  const password = 'a-password-nobody-else-has';
+  await using kms = await startScriptedKms({
+    certificates,
+    credential: { username: 'sealgate', password },
+  });
+  kms.script({
+    on: 'Locate',
+    do: { kind: 'reason', code: PERMISSION_DENIED, message: `who is ${password}\u001b[2J?` },
+  });
+  const credentialsFile = join(folder, 'credentials.json');
+  await writeFile(credentialsFile, JSON.stringify({ username: 'sealgate', password }), { mode: 0o600 });
+  const config = await configured(kms.port, {}, { credentialsFile });
+  const { text, json } = await reports(config);
+  expect(problems(json)).toEqual(['RightMissing']);
+  const all = `${text}${JSON.stringify(json)}`;
+  expect(all).toContain('who is (password)');
+  expect(all).not.toContain('\u001b');
+  const privateKey = (await readFile(certificates.client.key, 'utf8')).split('\n')[3] ?? '';
+  for (const { material } of kms.store.keys.values()) {
+    for (const spelling of ['hex', 'base64'] as const) expect(all).not.toContain(material.toString(spelling));
+  }
+  expect(privateKey.length).toBeGreaterThan(20);
+  for (const secret of [password, privateKey]) expect(all).not.toContain(secret);
+});
+
+/** Every key that was made for these reports is gone again. */
+function expectNothingLeft(kms: ScriptedKms, json: Report): void {
+  expect(json.connections[0]?.throwAwayKey?.removal).toBe('Destroyed');
+  expect(kms.store.keys.size).toBeGreaterThan(0);
+  for (const kmsId of kms.store.keys.keys()) expect(['gone', 5]).toContain(kms.store.state(kmsId));
+}
