@@ -3,11 +3,13 @@
 export interface KmsEndpointStatus {
   readonly host: string;
   readonly port: number;
+  /** 0 is used first. */
+  readonly tier: number;
   /** Unknown until it was first asked. */
   readonly state: 'Unknown' | 'Up' | 'Down';
   readonly protocolVersion: string | null;
   readonly vendor: string | null;
-  /** Why it is down. */
+  /** Why it is down, or in doubt. */
   readonly message: string | null;
 }
 

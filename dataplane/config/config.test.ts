@@ -115,7 +115,7 @@ test('the printed example is valid, and its settings are what it says', () => {
   expect(settings.kmsConnections).toMatchObject([
     {
       name: 'team-a/keysecure',
-      endpoints: [{ host: 'ks1.example.com', port: 5696, serverName: 'ks1.example.com' }],
+      endpoints: [{ host: 'ks1.example.com', port: 5696, tier: 0, serverName: 'ks1.example.com' }],
       credentials: { username: 'gateway', password: 'pw' },
       protocol: { min: '1.1', max: '1.4' },
       keyNamePrefix: 'sealgate',
@@ -150,7 +150,7 @@ test('a KMS connection needs no more than endpoint, certificates and name', () =
   const { settings } = load(text);
   expect(settings.kmsConnections[0]).toEqual({
     name: 'team-a/keysecure',
-    endpoints: [{ host: '10.0.0.1', port: 5696 }],
+    endpoints: [{ host: '10.0.0.1', port: 5696, tier: 0 }],
     tls: { cert: expect.any(String), key: expect.any(String), ca: expect.any(String) },
     protocol: { min: '1.1', max: '1.4' },
     keyNamePrefix: 'sealgate',
@@ -211,18 +211,31 @@ test.each<[path: string, value: unknown, problem: unknown]>([
     'Team A',
     'kmsConnections[0].name: must be a name such as keysecure or team-a/keysecure',
   ],
-  ['kmsConnections.0.kmip.endpoints', [], 'kmsConnections[0].kmip.endpoints: must have exactly one endpoint'],
   [
     'kmsConnections.0.kmip.endpoints',
-    [{ host: 'a' }, { host: 'b' }],
-    'kmsConnections[0].kmip.endpoints: must have exactly one endpoint',
+    [],
+    'kmsConnections[0].kmip.endpoints: must have at least one endpoint',
+  ],
+  [
+    'kmsConnections.0.kmip.endpoints',
+    Array.from({ length: 17 }, (_, i) => ({ host: `ks${i}` })),
+    'kmsConnections[0].kmip.endpoints: must have at most 16 endpoints',
+  ],
+  [
+    'kmsConnections.0.kmip.endpoints',
+    [{ host: 'a' }, { host: 'a', port: 5696, tier: 1 }],
+    'kmsConnections[0].kmip.endpoints: must not name the same host and port twice',
   ],
   [
     'kmsConnections.0.kmip.endpoints.0.host',
     'https://ks1',
     'kmsConnections[0].kmip.endpoints[0].host: must be a DNS name or an IP address, without scheme, port or brackets',
   ],
-  ['kmsConnections.0.kmip.endpoints.0.tier', 0, 'kmsConnections[0].kmip.endpoints[0].tier: unknown field'],
+  [
+    'kmsConnections.0.kmip.endpoints.0.weight',
+    0,
+    'kmsConnections[0].kmip.endpoints[0].weight: unknown field',
+  ],
   [
     'kmsConnections.0.kmip.tls.caFile',
     'nojson',

@@ -40,10 +40,11 @@ kmsConnections:
   - name: team-a/keysecure
     provider: KMIP
     kmip:
-      endpoints: # exactly one
+      endpoints: # 1 to 16 servers of one cluster: they keep the same keys
         - host: ks1.example.com
           port: 5696 # default 5696
           serverName: ks1.example.com # optional: the name in the server's certificate; default: host
+          tier: 0 # optional: 1 to 15 are used only while no endpoint of a lower tier is up
       tls: # PEM; the certificate names the KMS user
         certFile: kms/client.crt
         keyFile: kms/client.key

@@ -183,9 +183,10 @@ function kmsConnection(
   if (!usableForTls(`${field}.kmip.tls`, { ...pair, ca }, files)) return null;
   return {
     name: connection.name,
-    endpoints: kmip.endpoints.map(({ host, port, serverName }) => ({
+    endpoints: kmip.endpoints.map(({ host, port, serverName, tier }) => ({
       host,
       port,
+      tier,
       ...(serverName === undefined ? {} : { serverName }),
     })),
     tls: { ...pair, ca },

@@ -20,9 +20,17 @@ const kmip = z.strictObject({
         host: hostName,
         port: z.int().min(1).max(65_535).default(5696),
         serverName: hostName.optional(),
+        tier: z.int().min(0).max(15).default(0),
       }),
     )
-    .length(1, 'must have exactly one endpoint'),
+    .min(1, 'must have at least one endpoint')
+    .max(16, 'must have at most 16 endpoints')
+    .refine(
+      (endpoints) => new Set(endpoints.map(({ host, port }) => `${host}:${port}`)).size === endpoints.length,
+      {
+        error: 'must not name the same host and port twice',
+      },
+    ),
   tls: z.strictObject({ certFile: filePath, keyFile: filePath, caFile: filePath }),
   credentialsFile: filePath.optional(),
   protocol: z

@@ -171,9 +171,12 @@ test('metrics tell requests, cache use, endpoints, certificates and alarms', asy
   expect(value('sealgate_kms_key_mismatches_total', {})).toBe(1);
   expect(value('sealgate_kms_compromised_keys', {})).toBe(1);
   expect(value('sealgate_kms_cached_keys', {})).toBe(1);
-  expect(value('sealgate_kms_certificate_expiry_timestamp_seconds', { certificate: 'server' })).toBe(
-    2_000_000_000,
-  );
+  expect(
+    value('sealgate_kms_certificate_expiry_timestamp_seconds', {
+      certificate: 'server',
+      endpoint: 'kms.example.com:5696',
+    }),
+  ).toBe(2_000_000_000);
   expect(
     value('sealgate_kms_certificate_expiry_timestamp_seconds', { certificate: 'client' }),
   ).toBeGreaterThan(4e9);
@@ -187,6 +190,29 @@ test('an endpoint that is no longer configured leaves the metrics', async () => 
   await connections.update([testSettings({ endpoints: [{ host: 'other.example.com', port: 5696 }] })]);
   const up = (await connections.metrics()).find(({ name }) => name === 'sealgate_kms_endpoint_up');
   expect(up?.values.map(({ labels }) => labels['endpoint'])).toEqual(['other.example.com:5696']);
+});
+
+test('certificates that end are told in the log', async () => {
+  const clock = new FakeClock();
+  const kms = new FakeKms(clock);
+  const lines: string[] = [];
+  const connections = new KmsConnections({
+    clock,
+    connector: () => kms.connect,
+    log: (level, { certificate, endpoint }, message) =>
+      lines.push(`${level} ${certificate} ${endpoint}: ${message}`),
+    evict: () => {},
+    // The fake server's certificate ends at 2,000,000,000 s.
+    unixMs: () => 2_000_000_000_000 - 3 * 24 * 3_600_000,
+  });
+  await connections.update([testSettings()]);
+  await settle();
+  lines.length = 0;
+  await clock.advance(180_000);
+  expect(lines).toEqual([
+    'warn server kms.example.com:5696: a certificate of the KMS connection expires soon: replace it',
+  ]);
+  connections.close();
 });
 
 test('a server without an operation that is needed is told in the log', async () => {

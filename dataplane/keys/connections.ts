@@ -5,6 +5,7 @@
 import { X509Certificate } from 'node:crypto';
 import { isDeepStrictEqual } from 'node:util';
 import { KeyCache, type KeyGrant } from './cache.ts';
+import { CertificateWatch, type WatchedCertificate } from './certificateWatch.ts';
 import type { Clock } from './clock.ts';
 import { KmsError, type LocatedKey } from './keys.ts';
 import { KmipClient } from './kmip/client.ts';
@@ -30,9 +31,11 @@ export interface KmsConnectionsDeps {
   readonly evict: (connection: string, kmsId: string | null) => void;
   /** Opens connections; the default is TLS. */
   readonly connector?: (endpoint: KmsEndpoint) => Connect;
+  /** Unix time in ms, for certificates; default: the system's. */
+  readonly unixMs?: () => number;
 }
 
-/** How often idle keys are looked for that must be forgotten. */
+/** How often idle keys are looked for that must be forgotten, and certificates that end. */
 const SWEEP_MS = 60_000;
 
 interface Connection {
@@ -43,6 +46,7 @@ interface Connection {
 export class KmsConnections {
   #deps: KmsConnectionsDeps;
   #metrics = new KeyMetrics();
+  #certificates = new CertificateWatch();
   #connections = new Map<string, Connection>();
   #updating: Promise<void> = Promise.resolve();
   #cancelSweep: () => void;
@@ -134,7 +138,9 @@ export class KmsConnections {
           compromisedKeys: summary.compromised,
           oldestKeyMs: summary.oldestMs,
           clientCertificateExpiresMs,
-          serverCertificateExpiresMs: endpoints[0]?.serverCertificateExpiresMs ?? null,
+          serverCertificates: endpoints.flatMap(({ host, port, serverCertificateExpiresMs: expiresMs }) =>
+            expiresMs === null ? [] : [{ endpoint: `${host}:${port}`, expiresMs }],
+          ),
         };
       }),
     );
@@ -152,6 +158,8 @@ export class KmsConnections {
 
   #sweep(): void {
     for (const { cache } of this.#connections.values()) cache.sweep();
+    const nowMs = (this.#deps.unixMs ?? Date.now)();
+    this.#certificates.look(this.status().flatMap(certificatesOf), nowMs, this.#deps.log);
     this.#cancelSweep = this.#deps.clock.schedule(SWEEP_MS, () => this.#sweep());
   }
 
@@ -234,7 +242,7 @@ export class KmsConnections {
       current.cache.expire(settings.cache);
       old.close();
       for (const endpoint of old.settings.endpoints) {
-        if (!isDeepStrictEqual(old.settings.endpoints, settings.endpoints)) {
+        if (!settings.endpoints.some(({ host, port }) => host === endpoint.host && port === endpoint.port)) {
           this.#metrics.endpointRemoved(settings.name, endpoint);
         }
       }
@@ -272,6 +280,21 @@ export class KmsConnections {
       },
     });
   }
+}
+
+function certificatesOf({
+  name: connection,
+  endpoints,
+  clientCertificateExpiresMs,
+}: KmsConnectionStatus): WatchedCertificate[] {
+  return [
+    { connection, certificate: 'client', endpoint: null, expiresMs: clientCertificateExpiresMs },
+    ...endpoints.flatMap(({ host, port, serverCertificateExpiresMs: expiresMs }): WatchedCertificate[] =>
+      expiresMs === null
+        ? []
+        : [{ connection, certificate: 'server', endpoint: `${host}:${port}`, expiresMs }],
+    ),
+  ];
 }
 
 /** When the client certificate expires, Unix ms. Throws KmsError 'Refused' when it cannot be read. */

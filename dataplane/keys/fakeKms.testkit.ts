@@ -31,7 +31,8 @@ export interface FakeKey {
 }
 
 export class FakeKms {
-  readonly keys = new Map<string, FakeKey>();
+  /** May be shared with another server, as in a cluster. */
+  readonly keys: Map<string, FakeKey>;
   /** Every operation carried out or refused, in order. */
   readonly log: string[] = [];
   /** Versions in whose header a request is understood. */
@@ -42,6 +43,8 @@ export class FakeKms {
   mode: 'up' | 'refuse' | 'hang' | 'lose' | 'nonsense' = 'up';
   /** The next answer to this operation is lost: it is carried out and the connection ends. */
   loseNext: OperationName | null = null;
+  /** Requests that hold this operation are taken and never answered. */
+  hangOn: OperationName | null = null;
   /** Result reason to fail an operation with; consulted before it is carried out. */
   refuse: (operation: OperationName) => number | null = () => null;
   /** Connections asked for so far. */
@@ -54,8 +57,9 @@ export class FakeKms {
   readonly frames: Buffer[] = [];
   #clock: Clock;
 
-  constructor(clock: Clock) {
+  constructor(clock: Clock, keys = new Map<string, FakeKey>()) {
     this.#clock = clock;
+    this.keys = keys;
   }
 
   readonly connect: Connect = async () => {
@@ -116,7 +120,7 @@ export class FakeKms {
           const lost = this.loseNext !== null && this.log.at(-1) === this.loseNext;
           if (lost) this.loseNext = null;
           if (mode === 'refuse' || lost) fail('Connection');
-          else if (mode === 'hang' || mode === 'lose' || answer === null) {
+          else if (mode === 'hang' || mode === 'lose' || answer === null || this.log.at(-1) === this.hangOn) {
             this.#clock.schedule(timeoutMs, () => fail('Timeout'));
           } else {
             if (mode === 'nonsense') answer.writeUInt8(0x0b, 3);

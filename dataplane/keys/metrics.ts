@@ -13,14 +13,15 @@ export interface ConnectionGauges {
   readonly oldestKeyMs: number;
   /** Unix ms. */
   readonly clientCertificateExpiresMs: number;
-  readonly serverCertificateExpiresMs: number | null;
+  /** Of the endpoints that were spoken to. */
+  readonly serverCertificates: readonly { readonly endpoint: string; readonly expiresMs: number }[];
 }
 
 export class KeyMetrics {
   #registry = new Registry();
   #requests = new Counter({
     name: 'sealgate_kms_requests_total',
-    help: 'KMIP operations by result: ok, the KMS result reason, or Connection, Timeout, Malformed.',
+    help: 'KMIP operations by result: ok, the KMS result reason, or Connection, Timeout, Malformed, Busy.',
     labelNames: ['connection', 'operation', 'result'],
     registers: [this.#registry],
   });
@@ -60,8 +61,8 @@ export class KeyMetrics {
   );
   #certificateExpiry = new Gauge({
     name: 'sealgate_kms_certificate_expiry_timestamp_seconds',
-    help: 'When the client certificate, and the server certificate last seen, expire.',
-    labelNames: ['connection', 'certificate'],
+    help: 'When the client certificate, and the server certificate last seen at each endpoint, expire.',
+    labelNames: ['connection', 'certificate', 'endpoint'],
     registers: [this.#registry],
   });
 
@@ -106,11 +107,8 @@ export class KeyMetrics {
         { connection, certificate: 'client' },
         values.clientCertificateExpiresMs / 1000,
       );
-      if (values.serverCertificateExpiresMs !== null) {
-        this.#certificateExpiry.set(
-          { connection, certificate: 'server' },
-          values.serverCertificateExpiresMs / 1000,
-        );
+      for (const { endpoint, expiresMs } of values.serverCertificates) {
+        this.#certificateExpiry.set({ connection, certificate: 'server', endpoint }, expiresMs / 1000);
       }
     }
     return await this.#registry.getMetricsAsJSON();

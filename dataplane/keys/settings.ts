@@ -10,11 +10,13 @@ export interface KmsEndpoint {
   readonly port: number;
   /** The name that the server's certificate must carry, when it is not `host`. */
   readonly serverName?: string;
+  /** 0 (the default) is used first; a higher tier only when no endpoint of a lower one is up. */
+  readonly tier?: number;
 }
 
 export interface KmsConnectionSettings {
   readonly name: string;
-  /** In order of preference. Exactly one is accepted today. */
+  /** One to sixteen servers that keep the same keys. */
   readonly endpoints: readonly KmsEndpoint[];
   /** PEM texts. `key` is a secret: it must not reach a log. */
   readonly tls: { readonly cert: string; readonly key: string; readonly ca: string };

@@ -51,9 +51,10 @@ export async function collectStatus(sources: StatusSources): Promise<Status> {
       name,
       cachedKeys,
       certificateNotAfter: iso(clientCertificateExpiresMs),
-      endpoints: endpoints.map(({ host, port, state, protocolVersion, vendor, lastError }) => ({
+      endpoints: endpoints.map(({ host, port, tier, state, protocolVersion, vendor, lastError }) => ({
         host,
         port,
+        tier,
         state,
         protocolVersion,
         vendor,

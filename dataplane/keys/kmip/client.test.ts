@@ -221,11 +221,10 @@ describe('revoking a key', () => {
   });
 
   test('a lost answer is followed by a look, and by no second Revoke', async () => {
-    const { clock, kms, client } = setUpClient();
+    const { kms, client } = setUpClient();
     const kmsId = kms.addKey();
+    await client.fetchKey(kmsId);
     kms.loseNext = 'Revoke';
-    expect(await failure(client.revokeKey(kmsId))).toMatchObject({ code: 'Unavailable', maybeDone: true });
-    await clock.advance(10_000);
     await client.revokeKey(kmsId);
     expect(kms.key(kmsId).state).toBe(STATE.deactivated);
     expect(kms.count('Revoke')).toBe(1);
@@ -264,9 +263,8 @@ describe('destroying a key', () => {
   });
 });
 
-test.each([0, 2])('%i endpoints are refused', (count) => {
-  const endpoints = Array.from({ length: count }, () => ({ host: 'kms.example.com', port: 5696 }));
-  expect(() => setUpClient({ endpoints })).toThrow(KmsError);
+test('no endpoint is refused', () => {
+  expect(() => setUpClient({ endpoints: [] })).toThrow(KmsError);
 });
 
 test('a bad private key is refused without showing it', () => {

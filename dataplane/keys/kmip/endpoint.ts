@@ -1,12 +1,11 @@
 /**
- * One KMIP server: its connections, the protocol version agreed on, and whether it is up.
- *
- * Owns retries on this endpoint and the circuit breaker: after a connection failure requests fail at once, without
- * waiting for a timeout each, until a probe in the background (Discover Versions, never a Create) gets an answer.
+ * One KMIP server: its connections, the protocol version agreed on, and whether it is up. One attempt per request:
+ * where to try again is the group's decision (endpointGroup.ts).
  */
 import type { Clock } from '../clock.ts';
 import type { KmsConnectionSettings, KmsEndpoint } from '../settings.ts';
-import type { Connect, KmipConnection } from './connection.ts';
+import { Breaker, type BreakerState } from './breaker.ts';
+import type { Connect } from './connection.ts';
 import { KmipError } from './errors.ts';
 import {
   decodeResponse,
@@ -22,8 +21,8 @@ import { NEEDED_OPERATIONS, OPERATION, type OperationName } from './tags.ts';
 import { type Ttlv, TtlvError } from './ttlv.ts';
 import { DISCOVERY_HEADERS, highestCommon, parseVersion, versionName, versionsWithin } from './versions.ts';
 
-const BACKOFF_MIN_MS = 1000;
-const BACKOFF_MAX_MS = 5000;
+/** A request that had less time than this, because its deadline was near, proves nothing by failing. */
+const FAIR_MS = 1000;
 
 /** What the endpoint tells while it works: metrics and the log hang here. */
 export interface EndpointObserver {
@@ -38,16 +37,14 @@ export interface EndpointObserver {
 export interface EndpointStatus {
   readonly host: string;
   readonly port: number;
-  readonly state: 'Unknown' | 'Up' | 'Down';
+  readonly tier: number;
+  readonly state: BreakerState;
   readonly protocolVersion: string | null;
   readonly vendor: string | null;
-  /** Why it is down. */
+  /** Why it is down, or in doubt. */
   readonly lastError: string | null;
   readonly serverCertificateExpiresMs: number | null;
 }
-
-/** How a request may be treated when no answer came. */
-export type Repeat = 'idempotent' | 'once';
 
 export class KmipEndpoint {
   readonly endpoint: KmsEndpoint;
@@ -57,13 +54,12 @@ export class KmipEndpoint {
   #pool: ConnectionPool;
   #version: ProtocolVersion | null = null;
   #negotiation: Promise<ProtocolVersion> | null = null;
-  #state: EndpointStatus['state'] = 'Unknown';
-  #lastError: string | null = null;
   #vendor: string | null = null;
   #serverCertificateExpiresMs: number | null = null;
-  #failures = 0;
-  #cancelProbe: (() => void) | null = null;
-  #closed = false;
+  #breaker: Breaker;
+  #underWay = 0;
+  /** Told once, not at every probe. */
+  #lacking = '';
 
   constructor(
     endpoint: KmsEndpoint,
@@ -76,69 +72,94 @@ export class KmipEndpoint {
     this.#clock = deps.clock;
     this.#observer = deps.observer;
     this.#pool = new ConnectionPool(connect, deps.clock, settings.timeouts.connectMs);
+    this.#breaker = new Breaker(
+      deps.clock,
+      async () => await this.probe(),
+      (up, why) => {
+        // What waits for a connection here would wait in vain; elsewhere it may be served.
+        if (!up) this.#pool.giveUp(why);
+        deps.observer.changed(endpoint, up, why);
+      },
+    );
+  }
+
+  get address(): string {
+    return `${this.endpoint.host}:${this.endpoint.port}`;
+  }
+
+  /** 0 is used first. */
+  get tier(): number {
+    return this.endpoint.tier ?? 0;
+  }
+
+  /** Whether requests may be sent: it is not known to be down. */
+  get usable(): boolean {
+    return this.#breaker.state !== 'Down';
+  }
+
+  /** Whether it has been up for long enough to be preferred. */
+  get steady(): boolean {
+    return this.#breaker.steady;
+  }
+
+  /** Requests that wait for this endpoint. */
+  get underWay(): number {
+    return this.#underWay;
   }
 
   get status(): EndpointStatus {
     return {
       host: this.endpoint.host,
       port: this.endpoint.port,
-      state: this.#state,
+      tier: this.tier,
+      state: this.#breaker.state,
       protocolVersion: this.#version === null ? null : versionName(this.#version),
       vendor: this.#vendor,
-      lastError: this.#lastError,
+      lastError: this.#breaker.lastError,
       serverCertificateExpiresMs: this.#serverCertificateExpiresMs,
     };
   }
 
   /**
-   * Sends the items in one message and gives their payloads to `read`, after which the answer is erased.
-   * An idempotent request is repeated once, on a new connection, after a failure that may pass; any request is when it
-   * never left. Rejects with KmipError, at once when the endpoint is down.
+   * Sends the items in one message, once, and gives their payloads to `read`, after which the answer is erased. Sent
+   * again only when the server refused the protocol version and another one could be agreed on.
+   * Rejects with KmipError, at once when the endpoint is down. `deadlineMs` is on the clock's scale; `fresh` asks for a
+   * new connection.
    */
   async request<T>(
     items: readonly RequestItem[],
-    repeat: Repeat,
     read: (results: ItemResult[]) => T,
+    { deadlineMs, fresh }: { readonly deadlineMs: number; readonly fresh: boolean },
   ): Promise<T> {
-    if (this.#state === 'Down') {
-      throw new KmipError('Connection', `${this.#address} is down: ${this.#lastError ?? ''}`, {
+    if (!this.usable) {
+      throw new KmipError('Connection', `${this.address} is down: ${this.#breaker.lastError ?? ''}`, {
         sent: false,
       });
     }
-    const deadlineMs = this.#clock.now() + this.#settings.timeouts.totalMs;
-    for (let attempt = 1; ; attempt += 1) {
-      const version = this.#version;
-      try {
-        return await this.#once(items, read, deadlineMs, attempt > 1);
-      } catch (error) {
-        if (!(error instanceof KmipError)) throw error;
-        const verdict = judge(error);
-        if (verdict.renegotiate) this.#version = null;
-        const mayRepeat = attempt === 1 && (repeat === 'idempotent' || !error.sent);
-        const timeLeft = this.#clock.now() < deadlineMs;
-        if (error.code !== 'Result') {
-          this.#pool.dropIdle();
-          if (!mayRepeat || !timeLeft) {
-            if (error.code !== 'Malformed') this.#goDown(error.message);
-            throw error;
-          }
-        } else if (
-          !mayRepeat ||
-          !timeLeft ||
-          !(verdict.retryable || (await this.#agreesAnew(version, verdict)))
-        ) {
-          throw error;
-        }
-      }
+    this.#underWay += 1;
+    const version = this.#version;
+    try {
+      return await this.#once(items, read, deadlineMs, fresh);
+    } catch (error) {
+      if (!(error instanceof KmipError)) throw error;
+      const { renegotiate } = judge(error);
+      if (renegotiate) this.#version = null;
+      if (error.code !== 'Result' || !renegotiate || version === null) throw error;
+      const now = await this.#negotiated(deadlineMs, fresh);
+      if (versionName(now) === versionName(version)) throw error;
+      return await this.#once(items, read, deadlineMs, fresh);
+    } finally {
+      this.#underWay -= 1;
     }
   }
 
   /** Finds out whether the endpoint answers, and what it is. Never rejects. */
   async probe(): Promise<void> {
     const deadlineMs = this.#clock.now() + this.#settings.timeouts.totalMs;
+    const fresh = this.#breaker.state !== 'Up' || this.#breaker.inDoubt;
     try {
-      this.#version = null;
-      await this.#negotiated(deadlineMs);
+      if (this.#breaker.state !== 'Up') this.#version = null;
+      await this.#negotiated(deadlineMs, fresh);
       const { operations, vendor } = await this.#exchange([query()], deadlineMs, false, ([result]) =>
         readQuery(payloadOf(result)),
       );
@@ -146,18 +167,20 @@ export class KmipEndpoint {
       const lacking = NEEDED_OPERATIONS.filter(
         (name) => operations.length > 0 && !operations.includes(OPERATION[name]),
       );
-      if (lacking.length > 0) this.#observer.lacking(this.endpoint, lacking);
+      if (lacking.length > 0 && lacking.join() !== this.#lacking) {
+        this.#observer.lacking(this.endpoint, lacking);
+      }
+      this.#lacking = lacking.join();
     } catch (error) {
       if (!(error instanceof KmipError)) throw error;
-      // An answer, even a refusal, shows that the server is there.
-      if (error.code !== 'Result') this.#goDown(error.message);
+      // An answer, even a refusal, shows that the server is there. A kept connection that broke is only a doubt.
+      if (error.code !== 'Result' && fresh) this.#breaker.failed(error.message);
     }
   }
 
   /** Requests under way finish; no new ones. */
   close(): void {
-    this.#closed = true;
-    this.#cancelProbe?.();
+    this.#breaker.close();
     this.#pool.close();
   }
 
@@ -167,24 +190,26 @@ export class KmipEndpoint {
     this.#pool.destroy();
   }
 
-  get #address(): string {
-    return `${this.endpoint.host}:${this.endpoint.port}`;
-  }
-
   async #once<T>(
     items: readonly RequestItem[],
     read: (results: ItemResult[]) => T,
     deadlineMs: number,
     fresh: boolean,
   ): Promise<T> {
-    await this.#negotiated(deadlineMs);
+    try {
+      await this.#negotiated(deadlineMs, fresh);
+    } catch (error) {
+      if (!(error instanceof KmipError)) throw error;
+      // Whatever became of the agreement, the items themselves never left.
+      throw new KmipError(error.code, error.message, { sent: false, reason: error.reason, cause: error });
+    }
     return await this.#exchange(items, deadlineMs, fresh, read);
   }
 
   /** The version to speak, agreed on first if need be; all requests wait for one agreement. */
-  async #negotiated(deadlineMs: number): Promise<ProtocolVersion> {
+  async #negotiated(deadlineMs: number, fresh: boolean): Promise<ProtocolVersion> {
     if (this.#version !== null) return this.#version;
-    this.#negotiation ??= this.#negotiate(deadlineMs).finally(() => {
+    this.#negotiation ??= this.#negotiate(deadlineMs, fresh).finally(() => {
       this.#negotiation = null;
     });
     return await this.#negotiation;
@@ -194,7 +219,7 @@ export class KmipEndpoint {
    * Discover Versions in a 1.2 header, then in a 1.1 header; a server that knows neither is spoken to in the lowest
    * configured version.
    */
-  async #negotiate(deadlineMs: number): Promise<ProtocolVersion> {
+  async #negotiate(deadlineMs: number, fresh: boolean): Promise<ProtocolVersion> {
     const offered = versionsWithin(this.#settings.protocol);
     let agreed: ProtocolVersion | null = null;
     for (const header of DISCOVERY_HEADERS) {
@@ -202,7 +227,7 @@ export class KmipEndpoint {
         const answered = await this.#exchange(
           [discoverVersions(offered)],
           deadlineMs,
-          false,
+          fresh,
           ([result]) => readVersions(payloadOf(result)),
           header,
         );
@@ -227,16 +252,6 @@ export class KmipEndpoint {
     return this.#version;
   }
 
-  /** Whether a new agreement gave another version, so that repeating makes sense. */
-  async #agreesAnew(
-    before: ProtocolVersion | null,
-    verdict: { readonly renegotiate: boolean },
-  ): Promise<boolean> {
-    if (!verdict.renegotiate || before === null) return false;
-    const now = await this.#negotiated(this.#clock.now() + this.#settings.timeouts.totalMs);
-    return versionName(now) !== versionName(before);
-  }
-
   async #exchange<T>(
     items: readonly RequestItem[],
     deadlineMs: number,
@@ -249,23 +264,30 @@ export class KmipEndpoint {
     let results: ItemResult[] | null = null;
     let failureLabel: string | null = null;
     let frame: Buffer | null = null;
+    let keptConnection = false;
     try {
       if (header === null) throw new TypeError('no protocol version was agreed on');
       frame = await this.#pool.exchange(
         encodeRequest(header, items, this.#settings.credentials),
         { requestMs: this.#settings.timeouts.requestMs, deadlineMs, fresh },
-        (connection) => this.#connected(connection),
+        (connection, kept) => {
+          this.#serverCertificateExpiresMs = connection.serverCertificateExpiresMs;
+          keptConnection = kept;
+        },
       );
       results = decodeResponse(frame, operations);
       // An answer, even a refusal, shows that the server is there.
-      this.#comeUp();
+      this.#breaker.answered();
       return read(results);
     } catch (error) {
       const failure =
         error instanceof TtlvError
-          ? new KmipError('Malformed', `${this.#address}: ${error.message}`, { sent: true, cause: error })
+          ? new KmipError('Malformed', `${this.address}: ${error.message}`, { sent: true, cause: error })
           : error;
-      if (failure instanceof KmipError && results === null) failureLabel = failure.code;
+      if (failure instanceof KmipError) {
+        if (results === null) failureLabel = failure.code;
+        this.#judgeFailure(failure, keptConnection, this.#clock.now() - startedMs);
+      }
       throw failure;
     } finally {
       frame?.fill(0);
@@ -277,40 +299,17 @@ export class KmipEndpoint {
     }
   }
 
-  #connected(connection: KmipConnection): void {
-    this.#serverCertificateExpiresMs = connection.serverCertificateExpiresMs;
-  }
-
-  #comeUp(): void {
-    this.#failures = 0;
-    this.#lastError = null;
-    if (this.#state === 'Up' || this.#closed) return;
-    this.#state = 'Up';
-    this.#observer.changed(this.endpoint, true, 'it answers');
-  }
-
-  #goDown(why: string): void {
+  /** A new connection that leads nowhere speaks for itself; a kept one may have been cut on the way, and a deadline
+   * that was near says little about the server. */
+  #judgeFailure({ code, message }: KmipError, keptConnection: boolean, tookMs: number): void {
+    if (code === 'Malformed') this.#breaker.doubted(message, false);
+    if (code !== 'Connection' && code !== 'Timeout') return;
     this.#pool.dropIdle();
-    this.#lastError = why;
-    if (this.#closed) return;
-    if (this.#state !== 'Down') {
-      this.#state = 'Down';
-      this.#observer.changed(this.endpoint, false, why);
-    }
-    this.#cancelProbe?.();
-    const backoffMs = probeDelay(this.#failures, this.#clock.random());
-    this.#failures += 1;
-    this.#cancelProbe = this.#clock.schedule(backoffMs, () => {
-      this.#cancelProbe = null;
-      void this.probe();
-    });
+    const { connectMs, requestMs } = this.#settings.timeouts;
+    const hurried = code === 'Timeout' && tookMs < Math.min(connectMs, requestMs, FAIR_MS);
+    if (keptConnection || hurried) this.#breaker.doubted(message, code === 'Timeout');
+    else this.#breaker.failed(message);
   }
-}
-
-/** Between one second and a limit that doubles up to five. */
-function probeDelay(failures: number, random: number): number {
-  const highestMs = Math.min(BACKOFF_MAX_MS, BACKOFF_MIN_MS * 2 ** (failures + 1));
-  return BACKOFF_MIN_MS + random * (highestMs - BACKOFF_MIN_MS);
 }
 
 function resultLabel(result: ItemResult | undefined): string | null {

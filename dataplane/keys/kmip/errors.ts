@@ -8,7 +8,13 @@ export type KmipErrorCode =
   /** The answer cannot be understood. */
   | 'Malformed'
   /** The server answered with a failure; `reason` says which. */
-  | 'Result';
+  | 'Result'
+  /** The server shows the key as Pre-Active; replication may be behind. */
+  | 'PreActive'
+  /** No connection became free in time: more is asked than the server does. */
+  | 'Busy'
+  /** Something is missing on one endpoint, and no second one could be asked. */
+  | 'Unconfirmed';
 
 /** Messages carry no values of items, so no key and no password. */
 export class KmipError extends Error {

@@ -63,7 +63,7 @@ test('two requests at most are under way, also when new ones come as others end'
   expect(made).toHaveLength(2);
 });
 
-test('a request that waits too long for a connection fails without having been sent', async () => {
+test('a request that waits too long for a connection is Busy, and was not sent', async () => {
   const { clock, exchange, finish } = setUp();
   const first = [exchange(), exchange()];
   const late = exchange();
@@ -72,10 +72,23 @@ test('a request that waits too long for a connection fails without having been s
     (error: unknown) => error,
   );
   await clock.advance(10_000);
-  expect(await outcome).toMatchObject({ code: 'Timeout', sent: false });
+  expect(await outcome).toMatchObject({ code: 'Busy', sent: false });
   await finish();
   await finish();
   await Promise.all(first);
+});
+
+test('what waits for a connection is given up when the endpoint is down; what has one goes on', async () => {
+  const { clock, pool, exchange, finish } = setUp();
+  const first = [exchange(), exchange()];
+  await settle();
+  const waiting = exchange();
+  pool.giveUp('it is down');
+  await expect(waiting).rejects.toMatchObject({ code: 'Connection', sent: false, message: 'it is down' });
+  await finish();
+  await finish();
+  expect(await Promise.all(first)).toHaveLength(2);
+  expect(clock.pending).toBe(0);
 });
 
 test('a connection that failed, or that the server closed, is not used again', async () => {

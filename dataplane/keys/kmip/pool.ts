@@ -8,6 +8,7 @@ const CONNECTION_LIMIT = 2;
 
 interface Waiting {
   readonly go: () => void;
+  readonly giveUp: (why: KmipError) => void;
   readonly cancelLimit: () => void;
 }
 
@@ -29,18 +30,19 @@ export class ConnectionPool {
 
   /**
    * Runs one exchange on a kept or a new connection. `deadlineMs` is on the clock's scale and covers waiting for a
-   * free connection, connecting and the answer. `fresh` asks for a new connection. Rejects with KmipError.
+   * free connection, connecting and the answer. `fresh` asks for a new connection; `connected` hears whether it is a
+   * kept one. Rejects with KmipError, 'Busy' when no connection became free in time.
    */
   async exchange(
     request: Buffer,
     limits: { readonly requestMs: number; readonly deadlineMs: number; readonly fresh: boolean },
-    connected: (connection: KmipConnection) => void,
+    connected: (connection: KmipConnection, kept: boolean) => void,
   ): Promise<Buffer> {
     try {
       await this.#slot(limits.deadlineMs);
       try {
-        const connection = await this.#acquire(limits);
-        connected(connection);
+        const { connection, kept } = await this.#acquire(limits);
+        connected(connection, kept);
         this.#busy.add(connection);
         try {
           return await connection.exchange(request, this.#within(limits.requestMs, limits.deadlineMs));
@@ -61,6 +63,13 @@ export class ConnectionPool {
   /** Destroys the kept connections that are not in use: after one failed, the others are suspect. */
   dropIdle(): void {
     for (const connection of this.#idle.splice(0)) connection.destroy();
+  }
+
+  /** Fails the requests that wait for a connection; those that have one go on. */
+  giveUp(why: string): void {
+    for (const waiting of this.#waiting.splice(0)) {
+      waiting.giveUp(new KmipError('Connection', why, { sent: false }));
+    }
   }
 
   /** No new requests; those under way finish, then their connections are closed. */
@@ -88,8 +97,12 @@ export class ConnectionPool {
           },
           cancelLimit: this.#clock.schedule(Math.max(0, deadlineMs - this.#clock.now()), () => {
             this.#waiting.splice(this.#waiting.indexOf(waiting), 1);
-            reject(new KmipError('Timeout', 'no free connection in time', { sent: false }));
+            reject(new KmipError('Busy', 'no free connection in time', { sent: false }));
           }),
+          giveUp: (why) => {
+            waiting.cancelLimit();
+            reject(why);
+          },
         };
         this.#waiting.push(waiting);
       });
@@ -103,10 +116,13 @@ export class ConnectionPool {
     else next.go();
   }
 
-  async #acquire({ deadlineMs, fresh }: { deadlineMs: number; fresh: boolean }): Promise<KmipConnection> {
-    const kept = fresh ? undefined : this.#keptConnection();
-    if (kept !== undefined) return kept;
-    return await this.#connect(this.#within(this.#connectMs, deadlineMs));
+  async #acquire({ deadlineMs, fresh }: { deadlineMs: number; fresh: boolean }): Promise<{
+    readonly connection: KmipConnection;
+    readonly kept: boolean;
+  }> {
+    const connection = fresh ? undefined : this.#keptConnection();
+    if (connection !== undefined) return { connection, kept: true };
+    return { connection: await this.#connect(this.#within(this.#connectMs, deadlineMs)), kept: false };
   }
 
   /** The kept connection that was used last, of those that the server has not closed. */

@@ -11,6 +11,8 @@ export interface Verdict {
   readonly retryable: boolean;
   /** The version agreed on no longer suits the server: agree anew before the next request. */
   readonly renegotiate: boolean;
+  /** May be replication that is behind: counts only when a second endpoint says so too. */
+  readonly confirm: boolean;
 }
 
 interface ReasonRow extends Partial<Verdict> {
@@ -18,7 +20,7 @@ interface ReasonRow extends Partial<Verdict> {
 }
 
 const RETRY = { code: 'Unavailable', retryable: true } as const;
-const GONE = { code: 'NotFound' } as const;
+const GONE = { code: 'NotFound', confirm: true } as const;
 const DENIED = { code: 'AccessDenied' } as const;
 const WRONG_STATE = { code: 'InvalidState' } as const;
 const RENEGOTIATE = { renegotiate: true } as const;
@@ -60,12 +62,17 @@ export function reasonName(reason: number | null): string {
 
 /** Judges a failed exchange. A server that cannot be reached or understood is an outage, never a refusal. */
 export function judge(error: KmipError): Verdict {
-  if (error.code !== 'Result')
-    return { code: 'Unavailable', retryable: true, renegotiate: error.code === 'Malformed' };
+  if (error.code === 'PreActive') {
+    return { code: 'InvalidState', retryable: false, renegotiate: false, confirm: true };
+  }
+  if (error.code !== 'Result') {
+    return { code: 'Unavailable', retryable: true, renegotiate: error.code === 'Malformed', confirm: false };
+  }
   const row = error.reason === null ? undefined : REASONS[error.reason];
   return {
     code: row?.code ?? 'Refused',
     retryable: row?.retryable ?? false,
     renegotiate: row?.renegotiate ?? false,
+    confirm: row?.confirm ?? false,
   };
 }
