@@ -3,6 +3,7 @@ import { expect, test } from 'vitest';
 import { createLogger } from '../log.ts';
 import { createAdminServer } from './adminServer.ts';
 import { cryptoSupport, hasAesInstructions } from './cryptoSupport.ts';
+import type { KeyAdministration } from './keyAdministration.ts';
 import type { Status } from './status.ts';
 
 const STATUS: Status = {
@@ -18,12 +19,28 @@ const STATUS: Status = {
   workers: 2,
 };
 
+const unused = (): Promise<never> => Promise.reject(new Error('not asked for here'));
+const noKeys: KeyAdministration = {
+  buckets: unused,
+  bucket: unused,
+  rotate: unused,
+  setRotation: unused,
+  keys: unused,
+  destroyKey: unused,
+};
+
 function admin(status: () => Promise<Status> = () => Promise.resolve(STATUS)) {
   const sink = new PassThrough({ encoding: 'utf8' });
   const log = createLogger({ level: 'info', thread: 'test', destination: sink });
   const state = { token: 'right-token' };
   return {
-    server: createAdminServer({ token: () => state.token, status, log }),
+    server: createAdminServer({
+      token: () => state.token,
+      status,
+      keys: noKeys,
+      flush: () => Promise.resolve(),
+      log,
+    }),
     state,
     lines: () => String(sink.read() ?? ''),
   };
@@ -69,7 +86,7 @@ test('a reload changes the token', async () => {
 });
 
 test.each(['GET', 'POST', 'DELETE'] as const)('%s of anything else is 404 in JSON', async (method) => {
-  const answer = await admin().server.inject({ method, ...withToken('/admin/v1/buckets', 'right-token') });
+  const answer = await admin().server.inject({ method, ...withToken('/admin/v1/nothing', 'right-token') });
   expect(answer.statusCode).toBe(404);
   expect(answer.json()).toEqual({ error: { code: 'NotFound', message: 'no such resource' } });
 });

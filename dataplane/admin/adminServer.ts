@@ -6,9 +6,11 @@
 import { createHash, timingSafeEqual } from 'node:crypto';
 import { type FastifyInstance, fastify } from 'fastify';
 import type { Logger } from 'pino';
+import { AdminError } from './errors.ts';
+import { type KeyRouteOptions, registerKeyRoutes } from './keyRoutes.ts';
 import type { Status } from './status.ts';
 
-export interface AdminOptions {
+export interface AdminOptions extends KeyRouteOptions {
   /** The token in force; a reload may change it. */
   readonly token: () => string;
   readonly status: () => Promise<Status>;
@@ -40,10 +42,14 @@ export function createAdminServer(options: AdminOptions): FastifyInstance {
       .send(errorBody('Unauthorized', 'a valid bearer token is required'));
   });
   server.get('/admin/v1/status', async () => options.status());
+  registerKeyRoutes(server, options);
   server.setNotFoundHandler(async (_request, reply) =>
     reply.code(404).send(errorBody('NotFound', 'no such resource')),
   );
   server.setErrorHandler(async (error, request, reply) => {
+    if (error instanceof AdminError) {
+      return reply.code(error.status).send(errorBody(error.code, error.message));
+    }
     const status =
       error instanceof Error && 'statusCode' in error && typeof error.statusCode === 'number'
         ? error.statusCode

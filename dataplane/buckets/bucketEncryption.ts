@@ -23,7 +23,7 @@ export async function enableEncryption(
 ): Promise<void> {
   if (bucket.encryption === 'AES256') return;
   if (bucket.keyVersion !== null) {
-    await change(making.metadata, bucket, (current) => ({ ...current, encryption: 'AES256' }));
+    await changeBucket(making.metadata, bucket, (current) => ({ ...current, encryption: 'AES256' }));
     return;
   }
   const { metadata } = making;
@@ -35,9 +35,12 @@ export async function enableEncryption(
   const release = () => releaseAttempt(making, mine);
   const made = await makeBucketKey(making, mine, existing === null ? 'fresh' : 'resumed', release);
   try {
-    await change(metadata, bucket, (current) => ({ ...current, encryption: 'AES256', keyVersion: made.n }), [
-      made,
-    ]);
+    await changeBucket(
+      metadata,
+      bucket,
+      (current) => ({ ...current, encryption: 'AES256', keyVersion: made.n }),
+      [made],
+    );
   } catch (error) {
     await release();
     throw error;
@@ -47,7 +50,7 @@ export async function enableEncryption(
 /** Later writes are plain; what is there stays encrypted and readable. */
 export async function disableEncryption(metadata: Metadata, bucket: BucketDocument): Promise<void> {
   if (bucket.encryption === null) return;
-  await change(metadata, bucket, (current) => ({ ...current, encryption: null, everPlain: true }));
+  await changeBucket(metadata, bucket, (current) => ({ ...current, encryption: null, everPlain: true }));
 }
 
 async function reserve(making: KeyMaking, row: Parameters<Metadata['putKeyVersion']>[0]): Promise<void> {
@@ -59,13 +62,16 @@ async function reserve(making: KeyMaking, row: Parameters<Metadata['putKeyVersio
   }
 }
 
-/** Applies a change to the newest document; another writer's change in between is kept. */
-async function change(
+/**
+ * Applies a change to the newest document of the bucket and resolves to the result; another writer's change in between is
+ * kept. MetadataError 'NoSuchBucket' when the bucket is gone.
+ */
+export async function changeBucket(
   metadata: Metadata,
   bucket: BucketDocument,
   edit: (current: BucketDocument) => BucketDocument,
   keyVersions: Parameters<Metadata['updateBucket']>[1] = [],
-): Promise<void> {
+): Promise<BucketDocument> {
   let current: BucketDocument | null = bucket;
   for (let attempt = 1; ; attempt += 1) {
     if (current === null || current.bucketUid !== bucket.bucketUid) {
@@ -74,7 +80,7 @@ async function change(
     const edited = { ...edit(current), revision: current.revision + 1 };
     try {
       await metadata.updateBucket(edited, keyVersions);
-      return;
+      return edited;
     } catch (error) {
       const raced = error instanceof MetadataError && error.code === 'Conflict';
       if (!raced || attempt === UPDATE_ATTEMPTS) throw error;

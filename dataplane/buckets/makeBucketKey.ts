@@ -17,13 +17,14 @@ export interface KeyMaking {
   keyNamePrefix(connection: string): string;
 }
 
-/** The row that reserves the unique name of version 1 of a bucket's key. */
+/** The row that reserves the unique name of a version of a bucket's key: the first, or the one that a rotation makes. */
 export function reserveKeyVersion(
   making: KeyMaking,
   bucketUid: Id,
   kmsConnection: string,
+  n = 1,
+  rotation: KeyVersionDocument['rotation'] = null,
 ): KeyVersionDocument {
-  const n = 1;
   const unique = randomBytes(8).toString('hex');
   return {
     bucketUid,
@@ -36,7 +37,7 @@ export function reserveKeyVersion(
     state: 'Creating',
     reservedMs: making.now(),
     attempt: making.incarnation,
-    rotation: null,
+    rotation,
   };
 }
 

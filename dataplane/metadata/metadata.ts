@@ -256,6 +256,8 @@ export interface Usage {
 export interface Metadata extends KeyRotation {
   // Buckets and key versions
   bucket(name: string): Promise<BucketDocument | null>;
+  /** The bucket that has this identifier, whatever its name; null when it is deleted. */
+  bucketByUid(bucketUid: Id): Promise<BucketDocument | null>;
   listBuckets(query: {
     readonly ownerId: string;
     readonly prefix: string;

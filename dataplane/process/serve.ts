@@ -20,6 +20,8 @@ import { createMonitoringServer, type Phase } from '../monitoring/monitoringServ
 import { createProcessMetrics } from '../monitoring/processMetrics.ts';
 import { registerStorageMetrics } from '../monitoring/storageMetrics.ts';
 import { sizeThreadPool, workerCount } from './host.ts';
+import type { Jobs } from './jobs.ts';
+import { flushKeys, jobsSettings, startJobs } from './jobsStart.ts';
 import { portOf } from './listener.ts';
 import { workerSettings } from './messages.ts';
 import { Reloader } from './reload.ts';
@@ -110,6 +112,9 @@ async function live({ config, workers, log, shutdown }: Life): Promise<void> {
     failed: shutdown.fail,
   });
   sources.push(...s3.threads);
+  const jobs = await startJobs({ settings, incarnation, storage, keys, failed: shutdown.fail });
+  ending.defer(() => jobs.stop());
+  sources.push(jobs);
   const openBodies = async (): Promise<string[]> =>
     (await Promise.all(s3.threads.map((thread) => thread.openBodies()))).flat();
   const collector = storage.startCollector(openBodies, onCollectorRun);
@@ -118,7 +123,7 @@ async function live({ config, workers, log, shutdown }: Life): Promise<void> {
   const current = new Reloader({
     initial: config,
     load: loadConfig,
-    apply: (next) => apply(next, { keys, s3, log }),
+    apply: (next) => apply(next, { keys, s3, jobs, log }),
     metrics,
     log,
     now: Date.now,
@@ -129,6 +134,8 @@ async function live({ config, workers, log, shutdown }: Life): Promise<void> {
 
   const admin = createAdminServer({
     token: () => current.inForce.settings.admin.token,
+    keys: jobs.administration,
+    flush: (connection) => flushKeys(keys, connection),
     status: () =>
       collectStatus({
         version,
@@ -172,7 +179,7 @@ async function live({ config, workers, log, shutdown }: Life): Promise<void> {
 /** Puts a new configuration in force. Rejects with ConfigError, with nothing changed. */
 async function apply(
   next: LoadedConfig,
-  { keys, s3, log }: { keys: KeyHolder; s3: Workers; log: Logger },
+  { keys, s3, jobs, log }: { keys: KeyHolder; s3: Workers; jobs: Jobs; log: Logger },
 ): Promise<void> {
   try {
     await keys.updateConnections(next.settings.kmsConnections);
@@ -183,6 +190,7 @@ async function apply(
     });
   }
   s3.update(workerSettings(next.settings));
+  jobs.update(jobsSettings(next.settings));
   log.level = next.settings.log.level;
 }
 

@@ -4,7 +4,6 @@ import type { Logger } from 'pino';
 import { Registry } from 'prom-client';
 import { openFilesystemBlobs } from '../blobs/filesystem.ts';
 import { blockRandom } from '../crypto/random.ts';
-import { KmsError } from '../keys/keys.ts';
 import { connectKeyProvider } from '../keys/workerKeys.ts';
 import { createLogger, standardOutput } from '../log.ts';
 import { openSqliteMetadata } from '../metadata/sqlite/sqliteMetadata.ts';
@@ -13,6 +12,7 @@ import { ListKeys } from '../objects/listKeys.ts';
 import { createS3Server } from '../s3/server.ts';
 import type { S3Services, S3Settings } from '../s3/services.ts';
 import { joinBalance } from './balance.ts';
+import { keyNamePrefixIn } from './keyNamePrefixes.ts';
 import { endsWithin } from './limit.ts';
 import { createListener } from './listener.ts';
 import type { FromWorker, ToWorker, WorkerSettings, WorkerStart } from './messages.ts';
@@ -25,11 +25,7 @@ function s3Settings(settings: WorkerSettings, incarnation: string): S3Settings {
     defaultKmsConnection: settings.defaultKmsConnection,
     installationId: settings.installationId,
     incarnation,
-    keyNamePrefix: (connection) => {
-      const prefix = settings.keyNamePrefixes.get(connection);
-      if (prefix !== undefined) return prefix;
-      throw new KmsError('UnknownConnection', `there is no KMS connection ${connection}`);
-    },
+    keyNamePrefix: (connection) => keyNamePrefixIn(settings.keyNamePrefixes, connection),
   };
 }
 

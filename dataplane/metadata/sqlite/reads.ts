@@ -24,6 +24,7 @@ import { UploadReads } from './uploadReads.ts';
 export type MetadataReads = Pick<
   Metadata,
   | 'bucket'
+  | 'bucketByUid'
   | 'listBuckets'
   | 'keyVersion'
   | 'keyVersions'
@@ -111,6 +112,7 @@ export function openReads(path: string, controlKey: KeyObject): Reads {
 
   const reads: MetadataReads = {
     bucket: (name) => answer(() => buckets.byName(name)),
+    bucketByUid: (bucketUid) => answer(() => buckets.byUid(bucketUid)),
     listBuckets: (query) => answer(() => buckets.ofOwner(query)),
     keyVersion: (bucketUid, n) => answer(() => buckets.keyVersion(bucketUid, n)),
     keyVersions: (bucketUid) => answer(() => buckets.keyVersions(bucketUid)),

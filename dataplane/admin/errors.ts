@@ -1,0 +1,38 @@
+/** The errors of the admin API: one class, one table of statuses. */
+
+const STATUS = {
+  InvalidArgument: 400,
+  NoSuchBucket: 404,
+  NoSuchKeyVersion: 404,
+  NoSuchConnection: 404,
+  /** The bucket has no key. */
+  NotEncrypted: 409,
+  /** An earlier rotation is not finished, or this one was given up for a later one. */
+  RotationConflict: 409,
+  /** The key version may not be destroyed. */
+  KeyInUse: 409,
+  /** Changed by somebody else meanwhile: ask again. */
+  Conflict: 409,
+  /** The KMS refused for good; the message says why. */
+  KmsRefused: 502,
+  KmsUnavailable: 503,
+  /** The metadata took no more work, or is short of space. */
+  Busy: 503,
+} as const;
+
+export type AdminErrorCode = keyof typeof STATUS;
+
+/** What a client of the admin port is told. The message is for people and holds no secret. */
+export class AdminError extends Error {
+  readonly code: AdminErrorCode;
+  constructor(code: AdminErrorCode, message: string, options?: ErrorOptions) {
+    super(message, options);
+    this.name = 'AdminError';
+    this.code = code;
+  }
+
+  /** The HTTP status. */
+  get status(): number {
+    return STATUS[this.code];
+  }
+}

@@ -1,0 +1,212 @@
+/** What the admin API asks about buckets and keys, answered in the jobs' thread: the main thread reads no metadata. */
+import { ageText } from '../admin/age.ts';
+import { AdminError } from '../admin/errors.ts';
+import type {
+  BucketReport,
+  BucketSummary,
+  KeyAdministration,
+  KeyVersionReport,
+  RewrapReport,
+} from '../admin/keyAdministration.ts';
+import { changeBucket } from '../buckets/bucketEncryption.ts';
+import { RotationError } from '../buckets/rotateBucketKey.ts';
+import { type KeyProvider, KmsError } from '../keys/keys.ts';
+import {
+  type BucketDocument,
+  type BucketEntry,
+  type Id,
+  type KeyUses,
+  type KeyVersionDocument,
+  type Metadata,
+  MetadataError,
+} from '../metadata/metadata.ts';
+import type { JobLog } from './jobLog.ts';
+import type { KeyJobs } from './keyJobs.ts';
+import { loadRewrapState } from './rewrapState.ts';
+import type { Rotations } from './rotations.ts';
+
+export interface AdministrationOptions {
+  readonly metadata: Metadata;
+  readonly keys: Pick<KeyProvider, 'destroyKey'>;
+  readonly rotations: Rotations;
+  readonly jobs: Pick<KeyJobs, 'wake' | 'waiting'>;
+  readonly log: JobLog;
+}
+
+const NO_USES: KeyUses = { versions: 0, uploads: 0 };
+const RETIRED: ReadonlySet<string> = new Set(['Retiring', 'Revoked', 'Destroyed']);
+
+/** Every call rejects with AdminError, but for defects. */
+export function administer(options: AdministrationOptions): KeyAdministration {
+  const { metadata, keys, rotations, jobs, log } = options;
+  const report = async (row: KeyVersionDocument): Promise<KeyVersionReport> => {
+    const bucket = await metadata.bucketByUid(row.bucketUid);
+    return keyVersionReport(row, bucket, await metadata.keyUses(row.bucketUid));
+  };
+  const calls: KeyAdministration = {
+    buckets: async ({ after, limit }) => {
+      const entries = await metadata.listEveryBucket({ after, limit });
+      const last = entries.length < limit ? undefined : entries.at(-1);
+      return { buckets: entries.map(entrySummary), next: last?.name ?? null };
+    },
+    bucket: async (name) => await bucketReport(options, await requireBucket(metadata, name)),
+    rotate: async (name, request) => {
+      const made = await rotations.rotate(name, request);
+      jobs.wake();
+      return await report(made);
+    },
+    setRotation: async (name, everyMs) => {
+      const bucket = await requireBucket(metadata, name);
+      if (bucket.keyVersion === null) throw new AdminError('NotEncrypted', `bucket ${name} has no key`);
+      const changed = await changeBucket(metadata, bucket, (newest) => ({
+        ...newest,
+        rotateEveryMs: everyMs,
+      }));
+      jobs.wake();
+      return summary(changed);
+    },
+    keys: async ({ after, limit, unused }) => {
+      const entries = await metadata.listKeyVersions({ after: position(after), limit });
+      const rows = entries.flatMap(({ keyVersion }) =>
+        keyVersion instanceof MetadataError || (unused && !RETIRED.has(keyVersion.state)) ? [] : [keyVersion],
+      );
+      const reports: KeyVersionReport[] = [];
+      for (const row of rows) reports.push(await report(row));
+      const last = entries.length < limit ? undefined : entries.at(-1);
+      return { keys: reports, next: last === undefined ? null : `${last.bucketUid}/${last.n}` };
+    },
+    destroyKey: async (bucketUid, n) => {
+      const row = await metadata.keyVersion(bucketUid, n);
+      if (row === null)
+        throw new AdminError('NoSuchKeyVersion', `bucket ${bucketUid} has no key version ${n}`);
+      if (row.state === 'Destroyed') return await report(row);
+      const { versions, uploads } = (await metadata.keyUses(bucketUid)).get(n) ?? NO_USES;
+      if (row.state !== 'Revoked' || versions + uploads > 0) {
+        throw new AdminError(
+          'KeyInUse',
+          `key version ${n} of bucket ${bucketUid} is ${row.state} and ${versions + uploads} sealed keys name it: only one that is Revoked and unused can be destroyed`,
+        );
+      }
+      const { kmsConnection: connection, kmsId } = row;
+      if (kmsId !== null) await keys.destroyKey(connection, kmsId);
+      const destroyed = { ...row, revision: row.revision + 1, state: 'Destroyed' } as const;
+      await metadata.putKeyVersion(destroyed);
+      log.info({ bucketUid, n, connection, kmsId }, 'a revoked key version was destroyed in the KMS');
+      return await report(destroyed);
+    },
+  };
+  return translated(calls);
+}
+
+async function requireBucket(metadata: Pick<Metadata, 'bucket'>, name: string): Promise<BucketDocument> {
+  const bucket = await metadata.bucket(name);
+  if (bucket === null) throw new AdminError('NoSuchBucket', `there is no bucket ${name}`);
+  return bucket;
+}
+
+async function bucketReport(
+  { metadata, jobs }: Pick<AdministrationOptions, 'metadata' | 'jobs'>,
+  bucket: BucketDocument,
+): Promise<BucketReport> {
+  const { bucketUid, keyVersion } = bucket;
+  const [usage, rows, uses, state] = await Promise.all([
+    metadata.usage(bucketUid),
+    metadata.keyVersions(bucketUid),
+    metadata.keyUses(bucketUid),
+    loadRewrapState(metadata, bucketUid),
+  ]);
+  const older = rows.filter(({ n }) => keyVersion !== null && n < keyVersion);
+  const remaining = older.map(({ n }) => uses.get(n) ?? NO_USES).reduce((sum, of) => sum + total(of), 0);
+  const failure = jobs.waiting(bucketUid);
+  const pending = older.some(({ state: of }) => of === 'Readable');
+  const progress = state?.target === keyVersion ? state : null;
+  const rewrap: RewrapReport = {
+    state: failure !== null ? 'Waiting' : pending ? 'Running' : 'Idle',
+    done: progress?.done ?? 0,
+    remaining,
+    damaged: progress?.damaged ?? 0,
+    message: failure?.message ?? null,
+  };
+  const keyVersions = rows.map((row) => keyVersionReport(row, bucket, uses));
+  return { ...summary(bucket), usage, keyVersions, rewrap };
+}
+
+const total = ({ versions, uploads }: KeyUses): number => versions + uploads;
+
+function entrySummary({ name, bucketUid, bucket }: BucketEntry): BucketSummary {
+  if (!(bucket instanceof MetadataError)) return summary(bucket);
+  const nothing = { encryption: null, keyVersion: null, rotateEvery: null, createdAt: null };
+  return { name, bucketId: bucketUid, state: 'Damaged', ...nothing };
+}
+
+function summary(bucket: BucketDocument): BucketSummary {
+  const { name, bucketUid: bucketId, state, encryption, keyVersion, rotateEveryMs, createdMs } = bucket;
+  const rotateEvery = rotateEveryMs === null ? null : ageText(rotateEveryMs);
+  return { name, bucketId, state, encryption, keyVersion, rotateEvery, createdAt: iso(createdMs) };
+}
+
+function keyVersionReport(
+  row: KeyVersionDocument,
+  bucket: BucketDocument | null,
+  uses: ReadonlyMap<number, KeyUses>,
+): KeyVersionReport {
+  const { bucketUid: bucketId, n, state, kmsConnection, kmsName, kmsId, reservedMs, rotation } = row;
+  const rotatedMs = rotation?.rotatedMs ?? 0;
+  return {
+    bucketId,
+    bucket: bucket?.name ?? null,
+    n,
+    state,
+    kmsConnection,
+    kmsName,
+    kmsId,
+    reservedAt: iso(reservedMs),
+    rotatedAt: rotatedMs === 0 ? null : iso(rotatedMs),
+    requestId: rotation?.requestId ?? null,
+    uses: uses.get(n) ?? NO_USES,
+  };
+}
+
+const iso = (ms: number): string => new Date(ms).toISOString();
+
+/** The place after which a page begins, from the `next` of the page before. */
+function position(after: string | null): { readonly bucketUid: Id; readonly n: number } | null {
+  if (after === null) return null;
+  const [, bucketUid, n] = /^([0-9a-f]{32})\/(\d{1,9})$/.exec(after) ?? [];
+  if (bucketUid === undefined) throw new AdminError('InvalidArgument', 'after is not the next of a page');
+  return { bucketUid, n: Number(n) };
+}
+
+/** The same calls, with the errors of the rooms below as AdminError. */
+function translated(calls: KeyAdministration): KeyAdministration {
+  const told = async <T>(call: Promise<T>): Promise<T> => await call.catch((error: unknown) => fail(error));
+  return {
+    buckets: (query) => told(calls.buckets(query)),
+    bucket: (name) => told(calls.bucket(name)),
+    rotate: (name, request) => told(calls.rotate(name, request)),
+    setRotation: (name, everyMs) => told(calls.setRotation(name, everyMs)),
+    keys: (query) => told(calls.keys(query)),
+    destroyKey: (bucketId, n) => told(calls.destroyKey(bucketId, n)),
+  };
+}
+
+function fail(cause: unknown): never {
+  if (cause instanceof RotationError) {
+    const refused = cause.code === 'Unfinished' || cause.code === 'Superseded';
+    throw new AdminError(refused ? 'RotationConflict' : cause.code, cause.message, { cause });
+  }
+  if (cause instanceof KmsError) {
+    if (cause.code === 'UnknownConnection')
+      throw new AdminError('NoSuchConnection', cause.message, { cause });
+    throw new AdminError(cause.code === 'Unavailable' ? 'KmsUnavailable' : 'KmsRefused', cause.message, {
+      cause,
+    });
+  }
+  if (cause instanceof MetadataError) {
+    if (cause.code === 'NoSuchBucket') throw new AdminError('NoSuchBucket', cause.message, { cause });
+    if (cause.code === 'Conflict') throw new AdminError('Conflict', cause.message, { cause });
+    if (cause.code === 'Busy' || cause.code === 'NoSpace')
+      throw new AdminError('Busy', cause.message, { cause });
+  }
+  throw cause;
+}

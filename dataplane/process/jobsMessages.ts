@@ -1,0 +1,49 @@
+/** What the main thread and the jobs thread say to each other. */
+import type { KeyObject } from 'node:crypto';
+import type { MessagePort } from 'node:worker_threads';
+import type { AdminErrorCode } from '../admin/errors.ts';
+import type { KeyAdministration } from '../admin/keyAdministration.ts';
+import type { MetricsSnapshot } from '../monitoring/aggregate.ts';
+import type { WorkerSettings } from './messages.ts';
+
+/** The part of the settings that the jobs need. */
+export type JobsSettings = Pick<WorkerSettings, 'keyNamePrefixes' | 'logLevel'>;
+
+/** The workerData of the jobs thread. */
+export interface JobsStart {
+  readonly incarnation: string;
+  readonly settings: JobsSettings;
+  /** For the MACs of the rows that it reads. */
+  readonly controlKey: KeyObject;
+  readonly metadataPath: string;
+  readonly writerPort: MessagePort;
+  readonly keysPort: MessagePort;
+}
+
+/** One call of the administration, with its arguments. */
+export type AdministrationCall = {
+  [Name in keyof KeyAdministration]: {
+    readonly name: Name;
+    readonly args: Parameters<KeyAdministration[Name]>;
+  };
+}[keyof KeyAdministration];
+
+export type ToJobs =
+  | { readonly type: 'settings'; readonly settings: JobsSettings }
+  | { readonly type: 'metrics' }
+  | { readonly type: 'call'; readonly id: number; readonly call: AdministrationCall }
+  /** End after the step under way. */
+  | { readonly type: 'stop' };
+
+export type FromJobs =
+  | { readonly type: 'ready' }
+  | { readonly type: 'metrics'; readonly snapshot: MetricsSnapshot }
+  | { readonly type: 'answer'; readonly id: number; readonly value: unknown }
+  /** `code` null: a defect, which the log has. */
+  | {
+      readonly type: 'failure';
+      readonly id: number;
+      readonly code: AdminErrorCode | null;
+      readonly message: string;
+    }
+  | { readonly type: 'stopped' };

@@ -1,0 +1,114 @@
+/** The entry of the jobs thread: key jobs and the administration of keys; a read connection, a writer port, a key port. */
+import { type MessagePort, parentPort, workerData } from 'node:worker_threads';
+import { Registry } from 'prom-client';
+import { AdminError } from '../admin/errors.ts';
+import type { KeyAdministration } from '../admin/keyAdministration.ts';
+import { blockRandom } from '../crypto/random.ts';
+import { administer } from '../jobs/administration.ts';
+import { systemJobClock } from '../jobs/jobClock.ts';
+import { createKeyJobMetrics } from '../jobs/keyJobMetrics.ts';
+import { KeyJobs } from '../jobs/keyJobs.ts';
+import { Rotations } from '../jobs/rotations.ts';
+import { connectKeyProvider } from '../keys/workerKeys.ts';
+import { createLogger, standardOutput } from '../log.ts';
+import { openSqliteMetadata } from '../metadata/sqlite/sqliteMetadata.ts';
+import { ListKeys } from '../objects/listKeys.ts';
+import type { AdministrationCall, FromJobs, JobsStart, ToJobs } from './jobsMessages.ts';
+import { keyNamePrefixIn } from './keyNamePrefixes.ts';
+
+async function runJobs(parent: MessagePort, start: JobsStart): Promise<void> {
+  let { settings } = start;
+  const { incarnation } = start;
+  const log = createLogger({ level: settings.logLevel, thread: 'jobs', destination: standardOutput() });
+  const registry = new Registry();
+  const metrics = createKeyJobMetrics(registry);
+  const metadata = openSqliteMetadata({
+    path: start.metadataPath,
+    controlKey: start.controlKey,
+    writer: start.writerPort,
+  });
+  const keys = connectKeyProvider(start.keysPort);
+  const clock = systemJobClock;
+  const ending = new AbortController();
+  const making = {
+    metadata,
+    keys,
+    incarnation,
+    now: () => clock.wallMs(),
+    keyNamePrefix: (connection: string) => keyNamePrefixIn(settings.keyNamePrefixes, connection),
+  };
+  const rotations = new Rotations({ making, metrics, log });
+  const jobs = new KeyJobs({
+    metadata,
+    keys,
+    tools: { random: blockRandom(), listKeys: new ListKeys() },
+    rotations,
+    incarnation,
+    clock,
+    log,
+    metrics,
+    signal: ending.signal,
+  });
+  const administration = administer({ metadata, keys, rotations, jobs, log });
+  const send = (message: FromJobs): void => parent.postMessage(message);
+
+  const answer = async (id: number, call: AdministrationCall): Promise<void> => {
+    try {
+      send({ type: 'answer', id, value: await carryOut(administration, call) });
+    } catch (error) {
+      const { code, message } = error instanceof AdminError ? error : { code: null, message: 'defect' };
+      if (code === null) log.error({ err: error, call: call.name }, 'an administration call failed');
+      send({ type: 'failure', id, code, message });
+    }
+  };
+  const running = jobs.run();
+  const stop = async (): Promise<void> => {
+    ending.abort();
+    await running;
+    await metadata.close();
+    keys.close();
+    send({ type: 'stopped' });
+  };
+  const receive = async (message: ToJobs): Promise<void> => {
+    switch (message.type) {
+      case 'settings':
+        settings = message.settings;
+        log.level = settings.logLevel;
+        // A connection that was missing may be there now.
+        jobs.wake();
+        break;
+      case 'metrics':
+        send({ type: 'metrics', snapshot: await registry.getMetricsAsJSON() });
+        break;
+      case 'call':
+        await answer(message.id, message.call);
+        break;
+      case 'stop':
+        await stop();
+        break;
+    }
+  };
+  // A rejection ends the thread, and with it the process.
+  parent.on('message', (message: ToJobs) => void receive(message));
+  send({ type: 'ready' });
+  await running;
+}
+
+function carryOut(administration: KeyAdministration, call: AdministrationCall): Promise<unknown> {
+  switch (call.name) {
+    case 'buckets':
+      return administration.buckets(...call.args);
+    case 'bucket':
+      return administration.bucket(...call.args);
+    case 'rotate':
+      return administration.rotate(...call.args);
+    case 'setRotation':
+      return administration.setRotation(...call.args);
+    case 'keys':
+      return administration.keys(...call.args);
+    case 'destroyKey':
+      return administration.destroyKey(...call.args);
+  }
+}
+
+if (parentPort !== null) await runJobs(parentPort, workerData as JobsStart);
