@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
 import * as wire from './wire.ts';
 
@@ -54,6 +55,15 @@ describe('refused', () => {
       () => new wire.MessageCutter().push(wire.raw(1, 1, 1 << 21, Buffer.alloc(0))),
     ],
   ])('%s', (_what, read) => expect(read).toThrow(wire.WireError));
+});
+
+test('every message that the KMIP TC printed is read to its last item', () => {
+  const vectors = new URL('../../../dataplane/keys/kmip/vectors/oasis.json', import.meta.url);
+  const { messages } = JSON.parse(readFileSync(vectors, 'utf8')) as { messages: { hex: string }[] };
+  const count = (items: readonly wire.Item[]): number =>
+    items.reduce((sum, item) => sum + 1 + (item.type === 0x01 ? count(item.items) : 0), 0);
+  expect(messages.length).toBeGreaterThan(60);
+  for (const message of messages) expect(count(wire.itemsIn(hex(message.hex)))).toBeGreaterThan(8);
 });
 
 test('messages are cut out of a stream, however it is split', () => {
