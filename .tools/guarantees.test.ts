@@ -29,6 +29,19 @@ describe('docs/guarantees.md', () => {
   });
 });
 
+describe('docs/threat-model.md', () => {
+  const page = readSource('docs/threat-model.md');
+  const named = (text: string): string[] =>
+    [...text.matchAll(/`([\w./-]+\.test\.ts[^`]*)`/g)].map(([, proof = '']) => proof);
+
+  it('has a test in every row, and names only tests that exist', () => {
+    const rows = page.split('\n').filter((line) => line.startsWith('| ') && !/^\| (?:---|who \|)/.test(line));
+    expect(rows.length).toBeGreaterThan(5);
+    expect(rows.filter((row) => named(row).length === 0)).toEqual([]);
+    expect(named(page).flatMap((proof) => missing(proof, lookup) ?? [])).toEqual([]);
+  });
+});
+
 describe('a proof', () => {
   const sources = new Map([
     ['Makefile', 'demo: ## tour\n\t@run\n'],
