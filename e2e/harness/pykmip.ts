@@ -5,6 +5,7 @@
  * keys behind the server's back, which is what the tests of altered keys and changed owners need.
  */
 import { type ChildProcess, spawn } from 'node:child_process';
+import { randomInt } from 'node:crypto';
 import { closeSync, existsSync, openSync, readdirSync, readFileSync, watch } from 'node:fs';
 import { mkdir, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
@@ -259,15 +260,27 @@ function serverConfiguration(server: {
   return `[server]\n${lines.join('\n')}\n`;
 }
 
-/** A port that was free a moment ago, on the loopback. */
+/**
+ * A port of the loopback that is free, below those that the system hands out by itself: neither a connection nor
+ * another server takes one of them in the moment before this server binds it.
+ */
 async function freePort(): Promise<number> {
+  const [lowest = ''] = readFileSync('/proc/sys/net/ipv4/ip_local_port_range', 'utf8').split(/\s/);
+  const end = Number(lowest);
+  for (let tries = 0; tries < 100; tries += 1) {
+    const port = randomInt(Math.floor(end / 2), end);
+    if (await isFree(port)) return port;
+  }
+  throw new Error(`the loopback has no free port below ${end}`);
+}
+
+function isFree(port: number): Promise<boolean> {
   const probe = createServer();
-  await new Promise<void>((resolve, reject) => {
-    probe.once('error', reject);
-    probe.listen(0, '127.0.0.1', resolve);
+  return new Promise((resolve, reject) => {
+    probe.once('error', (error) => {
+      if ('code' in error && error.code === 'EADDRINUSE') resolve(false);
+      else reject(error);
+    });
+    probe.listen(port, '127.0.0.1', () => probe.close(() => resolve(true)));
   });
-  const address = probe.address();
-  await new Promise<void>((resolve) => probe.close(() => resolve()));
-  if (address === null || typeof address === 'string') throw new Error('the loopback gave no port');
-  return address.port;
 }
