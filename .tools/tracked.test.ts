@@ -57,6 +57,11 @@ const RULES: readonly Rule[] = [
     applies: everywhere,
   },
   {
+    name: 'a side of a merge that was never finished',
+    pattern: /^(?:<{7}|>{7}) /m,
+    applies: everywhere,
+  },
+  {
     name: 'private key material',
     pattern: /-----BEGIN [A-Z ]*PRIVATE KEY-----\s*\n[A-Za-z0-9+/]{16}/,
     applies: everywhere,
@@ -106,6 +111,7 @@ describe('files under version control', () => {
     ['a.json', '"/home/me/x"', 'a path of one machine'],
     ['package-lock.json', '"resolved": "x"', 'a resolved address in the lock file'],
     ['a.npmrc', 'registry=https://registry.example.com/', 'a registry address'],
+    ['a.md', `line\n${'<'.repeat(7)} HEAD\n`, 'a side of a merge that was never finished'],
     ['a.txt', '-----BEGIN PRIVATE KEY-----\nMIIEvQIBADANBgkqhkiG9w0BAQ', 'private key material'],
   ])('%s with %s is found', (path, text, name) => {
     expect(broken(path, text)).toEqual([expect.stringContaining(`has ${name}`)]);
