@@ -1,6 +1,7 @@
 import type { Command } from './command.ts';
 import { configCheck } from './configCheck.ts';
 import { configExample } from './configExample.ts';
+import { doctorCryptoCommand } from './doctorCrypto.ts';
 import { doctorKmipCommand } from './doctorKmip.ts';
 import { inspectCommand } from './inspect.ts';
 import { serveCommand } from './serve.ts';
@@ -13,6 +14,7 @@ export const COMMANDS: readonly Command[] = [
   inspectCommand,
   verifyCommand,
   doctorKmipCommand,
+  doctorCryptoCommand,
   configExample,
   configCheck,
   version,
