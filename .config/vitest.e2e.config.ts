@@ -23,6 +23,7 @@ const SIDE_BY_SIDE = [
   'clients',
   'compat',
   'copy',
+  'doctor',
   'format',
   'headerRuleRegressions',
   'headerRules',

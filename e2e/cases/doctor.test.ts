@@ -20,7 +20,11 @@ interface Report {
       readonly name: string;
       readonly kmsId: string;
       readonly removal: string;
-      readonly replication: readonly unknown[];
+      readonly replication: readonly {
+        readonly endpoint: string;
+        readonly lagMs: number;
+        readonly sameKey: boolean;
+      }[];
     } | null;
     readonly steps: readonly { readonly step: string; readonly result: string }[];
   }[];
@@ -74,8 +78,10 @@ async function doctor(...args: readonly string[]): Promise<{ code: number; stdou
 
 /** Both forms of the report about one configuration. */
 async function reports(config: string): Promise<{ code: number; text: string; json: Report }> {
-  const text = await doctor('kmip', '--config', config);
-  const json = await doctor('kmip', '--config', config, '--json');
+  const [text, json] = await Promise.all([
+    doctor('kmip', '--config', config),
+    doctor('kmip', '--config', config, '--json'),
+  ]);
   expect({ code: json.code, stderr: json.stderr }).toEqual({ code: text.code, stderr: text.stderr });
   return { code: text.code, text: text.stdout, json: JSON.parse(json.stdout) as Report };
 }
@@ -275,6 +281,41 @@ function startDoctor(...args: readonly string[]) {
   });
   return { child, ended: { interrupted, done } };
 }
+
+describe('two endpoints', () => {
+  const withTwo = async (first: ScriptedKms, second: ScriptedKms): Promise<string> =>
+    await configured(
+      first.port,
+      {},
+      { endpoints: [first, second].map(({ host, port }) => ({ host, port })) },
+    );
+
+  it('of one cluster that lags: the delay is measured, and the key is taken out once', async () => {
+    await using first = await startScriptedKms({ certificates });
+    await using second = await startScriptedKms({ certificates, store: first.store, lagMs: 2500 });
+    const { code, stdout } = await doctor('kmip', '--config', await withTwo(first, second), '--json');
+    const json = JSON.parse(stdout) as Report;
+    expect({ code, problems: problems(json) }).toEqual({ code: 0, problems: [] });
+    const [replication] = json.connections[0]?.throwAwayKey?.replication ?? [];
+    expect(replication).toMatchObject({ endpoint: `127.0.0.1:${second.port}`, sameKey: true });
+    expect(replication?.lagMs).toBeGreaterThan(2000);
+    expect(replication?.lagMs).toBeLessThan(10_000);
+    expect([first.count('Create'), second.count('Create')]).toEqual([1, 0]);
+    expectNothingLeft(first, json);
+  });
+
+  it('of which one is down: that is told, and everything else is tried on the other', async () => {
+    await using first = await startScriptedKms({ certificates });
+    await using second = await startScriptedKms({ certificates, store: first.store });
+    const config = await withTwo(first, second);
+    await first.pause();
+    const { code, text, json } = await reports(config);
+    expect(code).toBe(1);
+    expect(firstLines(text)).toMatch(/PROBLEM NotReachable: 127\.0\.0\.1:\d+ refuses connections/);
+    expect(problems(json)).toEqual(['NotReachable']);
+    expectNothingLeft(second, json);
+  });
+});
 
 it('a report holds neither password, private key nor bytes of a key, whatever the KMS repeats', async () => {
   const password = 'a-password-nobody-else-has';

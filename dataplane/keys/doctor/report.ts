@@ -62,6 +62,8 @@ export interface EndpointReport {
   readonly host: string;
   readonly port: number;
   readonly serverName: string | null;
+  /** The gateway uses a higher tier only when no endpoint of a lower one is up. */
+  readonly tier: number;
   readonly tls: {
     readonly reached: 'Nothing' | 'Port' | 'Tls';
     /** Why it came no further, or why the chain is not trusted: an error code. */
@@ -169,6 +171,7 @@ function endpointReport({ endpoint, handshake, introduction, clockAheadMs }: End
     host: endpoint.host,
     port: endpoint.port,
     serverName: endpoint.serverName ?? null,
+    tier: endpoint.tier ?? 0,
     tls: {
       reached,
       error: failure ?? verifyError ?? nameError ?? refusal,

@@ -51,7 +51,7 @@ function certificateText(certificate: CertificateReport): string {
   return `${subject}, issued by ${issuer}, valid ${notBefore} to ${notAfter}, serial ${serialNumber}, SHA-256 ${fingerprint256}`;
 }
 
-function endpointText({ host, port, serverName, tls, kmip }: EndpointReport): string {
+function endpointText({ host, port, serverName, tier, tls, kmip }: EndpointReport): string {
   const ms = (value: number | null): string => (value === null ? 'never' : `${value} ms`);
   const reached =
     tls.reached === 'Tls'
@@ -60,7 +60,7 @@ function endpointText({ host, port, serverName, tls, kmip }: EndpointReport): st
         ? `no: the port is open (after ${ms(tls.connectMs)}), the handshake failed`
         : 'no: the port was not reached';
   return [
-    `Endpoint ${host}:${port}${serverName === null ? '' : `, named ${serverName}`}`,
+    `Endpoint ${host}:${port}${serverName === null ? '' : `, named ${serverName}`}${tier === 0 ? '' : `, tier ${tier}`}`,
     field('TLS', `${reached}${tls.error === null ? '' : ` (${tls.error})`}`),
     ...tls.chain.map((certificate, i) =>
       field(i === 0 ? 'its certificate' : 'issued by', certificateText(certificate)),
