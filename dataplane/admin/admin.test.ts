@@ -24,6 +24,8 @@ const noKeys: KeyAdministration = {
   buckets: unused,
   bucket: unused,
   rotate: unused,
+  reencrypt: unused,
+  reencryption: unused,
   setRotation: unused,
   keys: unused,
   destroyKey: unused,

@@ -7,6 +7,10 @@ const STATUS = {
   NoSuchConnection: 404,
   /** The bucket has no key. */
   NotEncrypted: 409,
+  /** Nobody asked for it. */
+  NoReencryption: 404,
+  /** The bucket has had one key version only. */
+  NothingOlder: 409,
   /** An earlier rotation is not finished, or this one was given up for a later one. */
   RotationConflict: 409,
   /** The key version may not be destroyed. */

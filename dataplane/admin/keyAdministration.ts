@@ -58,6 +58,24 @@ export interface BucketReport extends BucketSummary {
   readonly rewrap: RewrapReport;
 }
 
+export interface ReencryptReport {
+  readonly bucket: string;
+  /** Waiting: see message. */
+  readonly state: 'Running' | 'Waiting' | 'Finished';
+  /** Data keys that were made before this key version are replaced. */
+  readonly olderThan: number;
+  readonly requestedAt: string;
+  readonly finishedAt: string | null;
+  /** Object versions written anew, and their plaintext bytes. */
+  readonly done: { readonly versions: number; readonly bytes: number };
+  /** Object versions and open uploads whose data key is older. */
+  readonly remaining: { readonly versions: number; readonly uploads: number };
+  /** Versions that do not verify: they cannot be read, nor written anew. */
+  readonly damaged: number;
+  /** Why it waits. */
+  readonly message: string | null;
+}
+
 export interface KeyPage {
   readonly keys: readonly KeyVersionReport[];
   /** Pass as `after` for the next page; null: this is the last. */
@@ -72,6 +90,10 @@ export interface KeyAdministration {
     name: string,
     request: { readonly requestId: string; readonly toConnection: string | null },
   ): Promise<KeyVersionReport>;
+  /** Asks that every data key be replaced that is older than the current key version; it goes on by itself. */
+  reencrypt(name: string): Promise<ReencryptReport>;
+  /** How far that is. Counts what remains, which takes a while for a large bucket. */
+  reencryption(name: string): Promise<ReencryptReport>;
   setRotation(name: string, everyMs: number | null): Promise<BucketSummary>;
   /** Key versions of all buckets, also of deleted ones; `unused`: only those that are revoked or due to be. */
   keys(query: {

@@ -50,6 +50,12 @@ export function registerKeyRoutes(server: FastifyInstance, { keys, flush }: KeyR
     }
     return await keys.setRotation(parsed(bucketName, params).name, everyMs);
   });
+  server.post('/admin/v1/buckets/:name/reencrypt', async ({ params }) =>
+    keys.reencrypt(parsed(bucketName, params).name),
+  );
+  server.get('/admin/v1/buckets/:name/reencrypt', async ({ params }) =>
+    keys.reencryption(parsed(bucketName, params).name),
+  );
   server.get('/admin/v1/keys', async ({ query }) => {
     const { after, limit, unused } = parsed(keyPage, query);
     return await keys.keys({ after: after ?? null, limit, unused: unused === 'true' });

@@ -4,8 +4,6 @@
 export interface CommandOutput {
   stdout(text: string): void;
   stderr(text: string): void;
-  /** Whether a person sees standard error, so that a line may be drawn over again. */
-  readonly isTerminal?: boolean;
 }
 
 export interface Command {

@@ -12,6 +12,8 @@ import { type Life, startLife } from './life.testkit.ts';
 import { bucketOf, putSealed } from './sealed.testkit.ts';
 
 const DAY_MS = 86_400_000;
+const notAsked = () => Promise.reject(new AdminError('NoReencryption', 'not asked for here'));
+const reencryptions = { request: notAsked, report: notAsked };
 let engine: Engine;
 let kms: FakeKms;
 let life: Life;
@@ -29,7 +31,7 @@ beforeEach(async () => {
   server = createAdminServer({
     token: () => 'token',
     status: () => Promise.reject(new Error('not asked for here')),
-    keys: administer({ ...life, log }),
+    keys: administer({ ...life, reencryptions, log }),
     flush: (connection) => {
       if (connection === 'nowhere')
         return Promise.reject(new AdminError('NoSuchConnection', 'no such connection'));
@@ -169,7 +171,11 @@ describe('POST rotate', () => {
     kms.mode = 'refuse';
     await using away = await startLife(engine, kms, undefined, { incarnation: life.incarnation });
     const note = () => undefined;
-    const administration = administer({ ...away, log: { info: note, warn: note, error: note } });
+    const administration = administer({
+      ...away,
+      reencryptions,
+      log: { info: note, warn: note, error: note },
+    });
     const rotating = administration.rotate('docs', { requestId: 'r2', toConnection: null });
     await expect(rotating).rejects.toMatchObject({ code: 'KmsUnavailable', status: 503 });
   });

@@ -22,6 +22,7 @@ import {
 } from '../metadata/metadata.ts';
 import type { JobLog } from './jobLog.ts';
 import type { KeyJobs } from './keyJobs.ts';
+import type { ReencryptJobs } from './reencryptJobs.ts';
 import { loadRewrapState } from './rewrapState.ts';
 import type { Rotations } from './rotations.ts';
 
@@ -30,6 +31,7 @@ export interface AdministrationOptions {
   readonly keys: Pick<KeyProvider, 'destroyKey'>;
   readonly rotations: Rotations;
   readonly jobs: Pick<KeyJobs, 'wake' | 'waiting'>;
+  readonly reencryptions: Pick<ReencryptJobs, 'request' | 'report'>;
   readonly log: JobLog;
 }
 
@@ -38,7 +40,7 @@ const RETIRED: ReadonlySet<string> = new Set(['Retiring', 'Revoked', 'Destroyed'
 
 /** Every call rejects with AdminError, but for defects. */
 export function administer(options: AdministrationOptions): KeyAdministration {
-  const { metadata, keys, rotations, jobs, log } = options;
+  const { metadata, keys, rotations, jobs, reencryptions, log } = options;
   const report = async (row: KeyVersionDocument): Promise<KeyVersionReport> => {
     const bucket = await metadata.bucketByUid(row.bucketUid);
     return keyVersionReport(row, bucket, await metadata.keyUses(row.bucketUid));
@@ -55,6 +57,8 @@ export function administer(options: AdministrationOptions): KeyAdministration {
       jobs.wake();
       return await report(made);
     },
+    reencrypt: (name) => reencryptions.request(name),
+    reencryption: (name) => reencryptions.report(name),
     setRotation: async (name, everyMs) => {
       const bucket = await requireBucket(metadata, name);
       if (bucket.keyVersion === null) throw new AdminError('NotEncrypted', `bucket ${name} has no key`);
@@ -184,6 +188,8 @@ function translated(calls: KeyAdministration): KeyAdministration {
     buckets: (query) => told(calls.buckets(query)),
     bucket: (name) => told(calls.bucket(name)),
     rotate: (name, request) => told(calls.rotate(name, request)),
+    reencrypt: (name) => told(calls.reencrypt(name)),
+    reencryption: (name) => told(calls.reencryption(name)),
     setRotation: (name, everyMs) => told(calls.setRotation(name, everyMs)),
     keys: (query) => told(calls.keys(query)),
     destroyKey: (bucketId, n) => told(calls.destroyKey(bucketId, n)),

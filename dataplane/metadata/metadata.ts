@@ -8,6 +8,7 @@
 
 import type { BucketDocument, Id, KeyVersionDocument } from './documents.ts';
 import type { KeyRotation } from './keyRotation.ts';
+import type { Reencryption } from './reencryption.ts';
 
 export type { BucketDocument, Id, KeyVersionDocument } from './documents.ts';
 export { MetadataError, type MetadataErrorCode } from './errors.ts';
@@ -24,6 +25,7 @@ export type {
   SealedVersion,
   UploadPosition,
 } from './keyRotation.ts';
+export type { OlderVersion, ReplacementBody } from './reencryption.ts';
 
 /** Where a blob lies: `<incarnation>/<blobId>`. */
 export interface BlobLocation {
@@ -253,7 +255,7 @@ export interface Usage {
 }
 
 /** Everything that the data plane asks of its metadata engine. All rejections are MetadataError. */
-export interface Metadata extends KeyRotation {
+export interface Metadata extends KeyRotation, Reencryption {
   // Buckets and key versions
   bucket(name: string): Promise<BucketDocument | null>;
   /** The bucket that has this identifier, whatever its name; null when it is deleted. */

@@ -2,6 +2,7 @@
 import { Worker } from 'node:worker_threads';
 import { AdminError } from '../admin/errors.ts';
 import type { KeyAdministration } from '../admin/keyAdministration.ts';
+import type { Id } from '../metadata/metadata.ts';
 import type { MetricsSnapshot, MetricsSource } from '../monitoring/aggregate.ts';
 import type { AdministrationCall, FromJobs, JobsSettings, JobsStart, ToJobs } from './jobsMessages.ts';
 import type { ThreadFailed } from './s3Worker.ts';
@@ -22,6 +23,7 @@ export class Jobs implements MetricsSource {
   readonly #stopped = Promise.withResolvers<void>();
   /** One question at a time: a thread that does not answer must not gather questions. */
   #scrape: PromiseWithResolvers<MetricsSnapshot> | null = null;
+  readonly #openBodies: ((bodies: readonly Id[]) => void)[] = [];
   #lastId = 0;
   #ending = false;
 
@@ -50,6 +52,8 @@ export class Jobs implements MetricsSource {
       buckets: (...args) => this.#call({ name: 'buckets', args }),
       bucket: (...args) => this.#call({ name: 'bucket', args }),
       rotate: (...args) => this.#call({ name: 'rotate', args }),
+      reencrypt: (...args) => this.#call({ name: 'reencrypt', args }),
+      reencryption: (...args) => this.#call({ name: 'reencryption', args }),
       setRotation: (...args) => this.#call({ name: 'setRotation', args }),
       keys: (...args) => this.#call({ name: 'keys', args }),
       destroyKey: (...args) => this.#call({ name: 'destroyKey', args }),
@@ -73,12 +77,23 @@ export class Jobs implements MetricsSource {
     return this.#scrape.promise;
   }
 
+  /** The bodies that it is reading at some instant after this call. */
+  openBodies(): Promise<readonly Id[]> {
+    if (this.#ending) return Promise.resolve([]);
+    const { promise, resolve } = Promise.withResolvers<readonly Id[]>();
+    this.#openBodies.push(resolve);
+    this.#send({ type: 'openBodies' });
+    return promise;
+  }
+
   /** Ends it after the step under way; what is not finished goes on in the next life of the process. */
   async stop(): Promise<void> {
     this.#send({ type: 'stop' });
     await this.#stopped.promise;
     this.#ending = true;
     await this.#worker.terminate();
+    // What has ended reads nothing any more.
+    for (const answer of this.#openBodies.splice(0)) answer([]);
   }
 
   async #call<T>(call: AdministrationCall): Promise<T> {
@@ -103,6 +118,9 @@ export class Jobs implements MetricsSource {
       case 'metrics':
         this.#scrape?.resolve(message.snapshot);
         this.#scrape = null;
+        break;
+      case 'openBodies':
+        this.#openBodies.shift()?.(message.bodies);
         break;
       case 'answer':
         this.#settle(message.id)?.resolve(message.value);

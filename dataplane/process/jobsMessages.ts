@@ -3,6 +3,7 @@ import type { KeyObject } from 'node:crypto';
 import type { MessagePort } from 'node:worker_threads';
 import type { AdminErrorCode } from '../admin/errors.ts';
 import type { KeyAdministration } from '../admin/keyAdministration.ts';
+import type { Id } from '../metadata/metadata.ts';
 import type { MetricsSnapshot } from '../monitoring/aggregate.ts';
 import type { WorkerSettings } from './messages.ts';
 
@@ -16,6 +17,9 @@ export interface JobsStart {
   /** For the MACs of the rows that it reads. */
   readonly controlKey: KeyObject;
   readonly metadataPath: string;
+  readonly blobsPath: string;
+  /** Below this much free space no blob is begun. */
+  readonly freeSpaceReserveBytes: number;
   readonly writerPort: MessagePort;
   readonly keysPort: MessagePort;
 }
@@ -31,6 +35,7 @@ export type AdministrationCall = {
 export type ToJobs =
   | { readonly type: 'settings'; readonly settings: JobsSettings }
   | { readonly type: 'metrics' }
+  | { readonly type: 'openBodies' }
   | { readonly type: 'call'; readonly id: number; readonly call: AdministrationCall }
   /** End after the step under way. */
   | { readonly type: 'stop' };
@@ -38,6 +43,7 @@ export type ToJobs =
 export type FromJobs =
   | { readonly type: 'ready' }
   | { readonly type: 'metrics'; readonly snapshot: MetricsSnapshot }
+  | { readonly type: 'openBodies'; readonly bodies: readonly Id[] }
   | { readonly type: 'answer'; readonly id: number; readonly value: unknown }
   /** `code` null: a defect, which the log has. */
   | {

@@ -27,13 +27,11 @@ export function jobsSettings(settings: Settings): JobsSettings {
 /** Starts the thread; resolves once it works. */
 export async function startJobs(options: StartJobsOptions): Promise<Jobs> {
   const { settings, incarnation, storage, keys, failed } = options;
-  const { controlKey, metadataPath } = storage.forWorkers;
   const jobs = new Jobs(
     {
       incarnation,
       settings: jobsSettings(settings),
-      controlKey,
-      metadataPath,
+      ...storage.forWorkers,
       writerPort: storage.connect(),
       keysPort: keys.connect(),
     },

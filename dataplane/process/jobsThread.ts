@@ -3,11 +3,13 @@ import { type MessagePort, parentPort, workerData } from 'node:worker_threads';
 import { Registry } from 'prom-client';
 import { AdminError } from '../admin/errors.ts';
 import type { KeyAdministration } from '../admin/keyAdministration.ts';
+import { openFilesystemBlobs } from '../blobs/filesystem.ts';
 import { blockRandom } from '../crypto/random.ts';
 import { administer } from '../jobs/administration.ts';
 import { systemJobClock } from '../jobs/jobClock.ts';
 import { createKeyJobMetrics } from '../jobs/keyJobMetrics.ts';
 import { KeyJobs } from '../jobs/keyJobs.ts';
+import { ReencryptJobs } from '../jobs/reencryptJobs.ts';
 import { Rotations } from '../jobs/rotations.ts';
 import { connectKeyProvider } from '../keys/workerKeys.ts';
 import { createLogger, standardOutput } from '../log.ts';
@@ -37,11 +39,12 @@ async function runJobs(parent: MessagePort, start: JobsStart): Promise<void> {
     now: () => clock.wallMs(),
     keyNamePrefix: (connection: string) => keyNamePrefixIn(settings.keyNamePrefixes, connection),
   };
+  const tools = { random: blockRandom(), listKeys: new ListKeys() };
   const rotations = new Rotations({ making, metrics, log });
   const jobs = new KeyJobs({
     metadata,
     keys,
-    tools: { random: blockRandom(), listKeys: new ListKeys() },
+    tools,
     rotations,
     incarnation,
     clock,
@@ -49,7 +52,19 @@ async function runJobs(parent: MessagePort, start: JobsStart): Promise<void> {
     metrics,
     signal: ending.signal,
   });
-  const administration = administer({ metadata, keys, rotations, jobs, log });
+  const blobs = openFilesystemBlobs({
+    path: start.blobsPath,
+    incarnation,
+    freeSpaceReserveBytes: start.freeSpaceReserveBytes,
+    onFatal: (error) => {
+      log.fatal({ err: error }, 'a sync failed: ending');
+      // Ends this thread at once; its death ends the process.
+      process.exit(1);
+    },
+  });
+  const { signal } = ending;
+  const reencryptions = new ReencryptJobs({ metadata, blobs, keys, tools, clock, log, signal });
+  const administration = administer({ metadata, keys, rotations, jobs, reencryptions, log });
   const send = (message: FromJobs): void => parent.postMessage(message);
 
   const answer = async (id: number, call: AdministrationCall): Promise<void> => {
@@ -61,7 +76,7 @@ async function runJobs(parent: MessagePort, start: JobsStart): Promise<void> {
       send({ type: 'failure', id, code, message });
     }
   };
-  const running = jobs.run();
+  const running = Promise.all([jobs.run(), reencryptions.run()]);
   const stop = async (): Promise<void> => {
     ending.abort();
     await running;
@@ -76,9 +91,13 @@ async function runJobs(parent: MessagePort, start: JobsStart): Promise<void> {
         log.level = settings.logLevel;
         // A connection that was missing may be there now.
         jobs.wake();
+        reencryptions.wake();
         break;
       case 'metrics':
         send({ type: 'metrics', snapshot: await registry.getMetricsAsJSON() });
+        break;
+      case 'openBodies':
+        send({ type: 'openBodies', bodies: metadata.openBodies() });
         break;
       case 'call':
         await answer(message.id, message.call);
@@ -102,6 +121,10 @@ function carryOut(administration: KeyAdministration, call: AdministrationCall): 
       return administration.bucket(...call.args);
     case 'rotate':
       return administration.rotate(...call.args);
+    case 'reencrypt':
+      return administration.reencrypt(...call.args);
+    case 'reencryption':
+      return administration.reencryption(...call.args);
     case 'setRotation':
       return administration.setRotation(...call.args);
     case 'keys':

@@ -116,7 +116,7 @@ async function live({ config, workers, log, shutdown }: Life): Promise<void> {
   ending.defer(() => jobs.stop());
   sources.push(jobs);
   const openBodies = async (): Promise<string[]> =>
-    (await Promise.all(s3.threads.map((thread) => thread.openBodies()))).flat();
+    (await Promise.all([...s3.threads, jobs].map((thread) => thread.openBodies()))).flat();
   const collector = storage.startCollector(openBodies, onCollectorRun);
   ending.defer(() => collector.stopped());
 

@@ -91,7 +91,7 @@ export async function startTestServer(
     credentials: (id) => (id === ACCESS_KEY ? { secretAccessKey: SECRET_KEY, ownerId: OWNER } : null),
     metadata: engine.metadata,
     blobs,
-    keys: noKeys,
+    keys: unavailableKeys,
     log: pino({ level: 'trace' }, { write: (line: string) => void log.push(line) }),
     metrics: {
       requestStarted: () => void (started += 1),
@@ -133,7 +133,8 @@ export async function startTestServer(
 }
 
 const unavailable = (): Promise<never> => Promise.reject(new KmsError('Unavailable', 'there is none'));
-const noKeys: KeyProvider = {
+/** A KMS that is away. */
+export const unavailableKeys: KeyProvider = {
   bucketKey: unavailable,
   createKey: unavailable,
   locateKey: unavailable,

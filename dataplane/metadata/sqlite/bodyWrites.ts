@@ -30,7 +30,9 @@ export class BodyWrites {
   readonly #discard: StatementSync;
 
   constructor(db: DatabaseSync) {
-    this.#insert = db.prepare('INSERT INTO body (body_id, refs, kind, blob_id, salt) VALUES (?, 1, ?, ?, ?)');
+    this.#insert = db.prepare(
+      'INSERT INTO body (body_id, refs, kind, blob_id, salt, data_key_n) VALUES (?, 1, ?, ?, ?, ?)',
+    );
     // A row under this number can only be left from a body whose own row was taken away.
     this.#insertInline = db.prepare('INSERT OR REPLACE INTO inline_body (body_no, stored) VALUES (?, ?)');
     this.#insertBlob = db.prepare('INSERT INTO blob (blob_id, incarnation, stored_bytes) VALUES (?, ?, ?)');
@@ -54,19 +56,19 @@ export class BodyWrites {
     );
   }
 
-  /** A new body with one reference; its number. */
-  insertBody(bodyId: Id, body: Exclude<NewBody, { kind: 'shared' }>): number {
+  /** A new body with one reference; its number. `dataKeyN`: the key version that its data key is sealed under; 0 = plain. */
+  insertBody(bodyId: Id, body: Exclude<NewBody, { kind: 'shared' }>, dataKeyN: number): number {
     if (body.kind === 'blob') {
       this.insertBlob(body.location, body.storedBytes, body.crcs);
-      return this.#insertRow(bodyId, 'blob', body.location.blobId, body.salt);
+      return this.#insertRow(bodyId, 'blob', body.location.blobId, body.salt, dataKeyN);
     }
-    const bodyNo = this.#insertRow(bodyId, 'inline', null, body.salt);
+    const bodyNo = this.#insertRow(bodyId, 'inline', null, body.salt, dataKeyN);
     this.#insertInline.run(bodyNo, body.stored);
     return bodyNo;
   }
 
   /** A new body of parts with one reference; its number. Its blobs have their rows from the part commits. */
-  insertPartBody(bodyId: Id, pages: readonly PartPage[]): number {
+  insertPartBody(bodyId: Id, pages: readonly PartPage[], dataKeyN: number): number {
     for (const { page, parts, pageMac } of pages) {
       const first = parts[0];
       const last = parts.at(-1);
@@ -84,7 +86,7 @@ export class BodyWrites {
         pageMac,
       );
     }
-    return this.#insertRow(bodyId, 'parts', null, null);
+    return this.#insertRow(bodyId, 'parts', null, null, dataKeyN);
   }
 
   /** The blob's row, in the transaction of the row that first names it. */
@@ -125,7 +127,8 @@ export class BodyWrites {
     kind: 'inline' | 'blob' | 'parts',
     blobId: Id | null,
     salt: Uint8Array | null,
+    dataKeyN: number,
   ): number {
-    return Number(this.#insert.run(bodyId, kind, blobId, salt).lastInsertRowid);
+    return Number(this.#insert.run(bodyId, kind, blobId, salt, dataKeyN).lastInsertRowid);
   }
 }

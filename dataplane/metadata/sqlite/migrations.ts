@@ -182,7 +182,16 @@ CREATE TABLE job_state (
 ) STRICT, WITHOUT ROWID;
 `;
 
-const migrations: readonly string[] = [initialSchema, keyRotation];
+/**
+ * Under which key version each data key was sealed first. It belongs to the body, as the data key does. Before this
+ * migration no bucket had a version other than 1.
+ */
+const dataKeyAge = `
+ALTER TABLE body ADD COLUMN data_key_n INTEGER NOT NULL DEFAULT 1;
+ALTER TABLE upload ADD COLUMN data_key_n INTEGER NOT NULL DEFAULT 1;
+`;
+
+const migrations: readonly string[] = [initialSchema, keyRotation, dataKeyAge];
 
 /** The schema number that this build reads and writes. */
 export const schemaVersion = migrations.length;

@@ -68,7 +68,7 @@ export class ObjectWrites {
     const bodyNo =
       body.kind === 'shared'
         ? this.#shareBody(version, body.sourceKey, body.sourceVersionId)
-        : this.#bodies.insertBody(version.bodyId, body);
+        : this.#bodies.insertBody(version.bodyId, body, version.descriptor?.n ?? 0);
     this.replaceNull(version, bodyNo, nowMs);
   }
 

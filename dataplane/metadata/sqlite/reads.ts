@@ -16,6 +16,7 @@ import { asMetadataError, openReaderConnection } from './connection.ts';
 import { ControlRows } from './controlRows.ts';
 import { GarbageReads } from './garbageReads.ts';
 import { ObjectReads, snapshot, type VersionEntry } from './objectReads.ts';
+import { OlderReads } from './olderReads.ts';
 import { Pins } from './pins.ts';
 import { RotationReads } from './rotationReads.ts';
 import { UploadReads } from './uploadReads.ts';
@@ -34,6 +35,8 @@ export type MetadataReads = Pick<
   | 'sealedVersions'
   | 'sealedUploads'
   | 'jobState'
+  | 'olderVersions'
+  | 'olderDataKeys'
   | 'usage'
   | 'currentVersion'
   | 'listObjects'
@@ -108,6 +111,7 @@ export function openReads(path: string, controlKey: KeyObject): Reads {
   const garbage = new GarbageReads(db);
   const audit = new AuditReads(db, control);
   const rotation = new RotationReads(db);
+  const older = new OlderReads(db);
   const pins = new Pins();
 
   const reads: MetadataReads = {
@@ -122,6 +126,8 @@ export function openReads(path: string, controlKey: KeyObject): Reads {
     sealedVersions: (query) => answer(() => rotation.versions(query)),
     sealedUploads: (query) => answer(() => rotation.uploads(query)),
     jobState: (kind, bucketUid) => answer(() => rotation.jobState(kind, bucketUid)),
+    olderVersions: (query) => answer(() => older.versions(query)),
+    olderDataKeys: (bucketUid, below) => answer(() => older.count(bucketUid, below)),
     usage: (bucketUid) => answer(() => buckets.usage(bucketUid)),
     currentVersion: (bucketUid, key) =>
       answer(() => {

@@ -111,10 +111,12 @@ describe('the uses of a key version', () => {
       );
     }
     old.exec('DETACH today');
+    for (const table of ['body', 'upload']) old.exec(`ALTER TABLE ${table} DROP COLUMN data_key_n`);
     migrate(old);
     expect(old.prepare('SELECT bucket_uid, n, versions, uploads FROM key_usage').all()).toEqual([
       { bucket_uid: bucket.bucketUid, n: 1, versions: 2, uploads: 1 },
     ]);
+    expect(old.prepare('SELECT data_key_n FROM upload').all()).toEqual([{ data_key_n: 1 }]);
   });
 });
 

@@ -44,6 +44,7 @@ export function openSqliteMetadata(options: SqliteMetadataOptions): Metadata {
     finishGarbage: (items) => writer.send('finishGarbage', items),
     rewrap: (bucketUid, items) => writer.send('rewrap', bucketUid, items),
     retireKeyVersion: (bucketUid, n) => writer.send('retireKeyVersion', bucketUid, n),
+    replaceBody: (version, replaces, body) => writer.send('replaceBody', version, replaces, body, now()),
     putJobState: (kind, bucketUid, state) => writer.send('putJobState', kind, bucketUid, state),
     forgetCompletedUploads: (beforeMs) => writer.send('forgetCompletedUploads', beforeMs),
     async close() {

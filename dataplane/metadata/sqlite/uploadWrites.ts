@@ -53,10 +53,12 @@ export class UploadWrites {
     this.#bodies = bodies;
     this.#objects = objects;
     this.#keyVersions = keyVersions;
-    this.#select = db.prepare('SELECT document, control_mac, revision, n FROM upload WHERE upload_id = ?');
+    this.#select = db.prepare(
+      'SELECT document, control_mac, revision, n, data_key_n FROM upload WHERE upload_id = ?',
+    );
     this.#insert = db.prepare(
-      `INSERT INTO upload (upload_id, bucket_uid, key, document, control_mac, n, wrap_salt, sealed_key, revision)
-       VALUES (?, ?, ?, ?, ?, ?, ?, ?, 0)`,
+      `INSERT INTO upload (upload_id, bucket_uid, key, document, control_mac, n, wrap_salt, sealed_key, data_key_n,
+         revision) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, 0)`,
     );
     this.#delete = db.prepare('DELETE FROM upload WHERE upload_id = ?');
     this.#countPart = db.prepare('UPDATE upload SET revision = revision + 1 WHERE upload_id = ?');
@@ -90,6 +92,7 @@ export class UploadWrites {
       n,
       sealed?.wrapSalt ?? null,
       sealed?.sealedKey ?? null,
+      n ?? 0,
     );
     this.#keyVersions.moveUpload(bucketUid, null, n);
   }
@@ -121,7 +124,7 @@ export class UploadWrites {
     expectCurrent: ExpectCurrent,
     nowMs: number,
   ): void {
-    const { document, revision, n } = this.#require(upload.uploadId);
+    const { document, revision, n, dataKeyN } = this.#require(upload.uploadId);
     if (document.bucketUid !== version.bucketUid || !sameKey(document, version.key)) throw noSuchUpload();
     if (revision !== upload.revision) throw uploadChanged();
     if (document.bodyId !== version.bodyId || document.encrypted !== (version.descriptor !== null)) {
@@ -129,7 +132,7 @@ export class UploadWrites {
     }
     this.#objects.admit(version, expectCurrent);
     this.#useParts(upload.uploadId, pages, nowMs);
-    const bodyNo = this.#bodies.insertPartBody(version.bodyId, pages);
+    const bodyNo = this.#bodies.insertPartBody(version.bodyId, pages, dataKeyN);
     this.#objects.replaceNull(version, bodyNo, nowMs);
     this.#end(upload.uploadId);
     this.#keyVersions.moveUpload(version.bucketUid, n, null);
@@ -147,11 +150,16 @@ export class UploadWrites {
     return true;
   }
 
-  #require(uploadId: Id): { document: UploadDocument; revision: number; n: number | null } {
+  #require(uploadId: Id): OpenUpload {
     const row = this.#select.get(uploadId);
     if (row === undefined) throw noSuchUpload();
     const document = this.#control.open(uploadTable, [uploadId], storedDocument(row));
-    return { document, revision: integer(row, 'revision'), n: optionalInteger(row, 'n') };
+    return {
+      document,
+      revision: integer(row, 'revision'),
+      n: optionalInteger(row, 'n'),
+      dataKeyN: integer(row, 'data_key_n'),
+    };
   }
 
   /** Every entry must still be a part of the upload; parts without an entry become garbage. */
@@ -172,6 +180,14 @@ export class UploadWrites {
     this.#deleteParts.run(uploadId);
     this.#delete.run(uploadId);
   }
+}
+
+interface OpenUpload {
+  readonly document: UploadDocument;
+  readonly revision: number;
+  readonly n: number | null;
+  /** The key version that the data key was sealed under first. */
+  readonly dataKeyN: number;
 }
 
 function sameKey(document: UploadDocument, key: Uint8Array): boolean {

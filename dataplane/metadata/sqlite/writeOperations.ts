@@ -17,6 +17,7 @@ import type {
   NewBody,
   NewVersion,
   PartPage,
+  ReplacementBody,
   Rewrapped,
   UploadPart,
   UploadRow,
@@ -27,6 +28,7 @@ import type { ControlRows } from './controlRows.ts';
 import { GarbageWrites } from './garbageWrites.ts';
 import { KeyVersionWrites } from './keyVersionWrites.ts';
 import { ObjectWrites } from './objectWrites.ts';
+import { type ReplacedBody, ReplaceWrites } from './replaceWrites.ts';
 import { RewrapWrites } from './rewrapWrites.ts';
 import { UploadWrites } from './uploadWrites.ts';
 
@@ -61,6 +63,7 @@ export interface WriteOperations {
   rewrap(bucketUid: Id, items: readonly Rewrapped[]): number;
   retireKeyVersion(bucketUid: Id, n: number): boolean;
   putJobState(kind: JobKind, bucketUid: Id, state: string | null): void;
+  replaceBody(version: NewVersion, replaces: ReplacedBody, body: ReplacementBody, nowMs: number): boolean;
 }
 
 export interface PartTarget {
@@ -85,6 +88,7 @@ const growing: ReadonlySet<keyof WriteOperations> = new Set([
   'createUpload',
   'commitPart',
   'completeUpload',
+  'replaceBody',
 ]);
 
 export function grows(command: WriteCommand): boolean {
@@ -99,6 +103,7 @@ export function createWriteOperations(
   const bodies = new BodyWrites(db);
   const keyVersions = new KeyVersionWrites(db, control);
   const rewraps = new RewrapWrites(db, keyVersions);
+  const replaces = new ReplaceWrites(db, bodies, keyVersions);
   const buckets = new BucketWrites(db, control, keyVersions);
   const objects = new ObjectWrites(db, buckets, bodies, keyVersions);
   const uploads = new UploadWrites(db, control, buckets, bodies, objects, keyVersions);
@@ -140,6 +145,8 @@ export function createWriteOperations(
         return keyVersions.retire(...command.args);
       case 'putJobState':
         return rewraps.putJobState(...command.args);
+      case 'replaceBody':
+        return replaces.replaceBody(...command.args);
     }
   };
 }
