@@ -6,5 +6,6 @@ process.exit(
   await runCli(COMMANDS, process.argv.slice(2), {
     stdout: (text) => process.stdout.write(text),
     stderr: (text) => process.stderr.write(text),
+    isTerminal: process.stderr.isTTY,
   }),
 );

@@ -4,6 +4,8 @@
 export interface CommandOutput {
   stdout(text: string): void;
   stderr(text: string): void;
+  /** Whether a person sees standard error, so that a line may be drawn over again. */
+  readonly isTerminal?: boolean;
 }
 
 export interface Command {

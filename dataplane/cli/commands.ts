@@ -4,6 +4,8 @@ import { configExample } from './configExample.ts';
 import { doctorCryptoCommand } from './doctorCrypto.ts';
 import { doctorKmipCommand } from './doctorKmip.ts';
 import { inspectCommand } from './inspect.ts';
+import { keysCommand, keysDestroyCommand } from './keys.ts';
+import { rotateCommand } from './rotate.ts';
 import { serveCommand } from './serve.ts';
 import { verifyCommand } from './verify.ts';
 import { version } from './version.ts';
@@ -13,6 +15,10 @@ export const COMMANDS: readonly Command[] = [
   serveCommand,
   inspectCommand,
   verifyCommand,
+  rotateCommand,
+  // Before the command that its name begins with.
+  keysDestroyCommand,
+  keysCommand,
   doctorKmipCommand,
   doctorCryptoCommand,
   configExample,

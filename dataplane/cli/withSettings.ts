@@ -7,6 +7,7 @@ import { KmsError } from '../keys/keys.ts';
 import { MetadataError } from '../metadata/metadata.ts';
 import { inspectorRequested } from '../process/host.ts';
 import { NotFoundError } from '../recovery/stores.ts';
+import { AdminPortError } from './adminPort.ts';
 import type { CommandOutput } from './command.ts';
 
 /** The command could not do its work. */
@@ -37,6 +38,7 @@ export async function withSettings(
 
 function isExpected(error: unknown): error is Error {
   return (
+    error instanceof AdminPortError ||
     error instanceof NotFoundError ||
     error instanceof MetadataError ||
     error instanceof KmsError ||

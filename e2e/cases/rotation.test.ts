@@ -1,8 +1,11 @@
+import { execFile } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { createReadStream, readdirSync } from 'node:fs';
+import { createReadStream, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { connect } from 'node:net';
 import { join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
 import {
   CompleteMultipartUploadCommand,
   CreateMultipartUploadCommand,
@@ -18,13 +21,14 @@ import { sign } from '../harness/signedRequest.ts';
 import { storedDocuments, storedRows } from '../harness/storedRows.ts';
 
 const SOAK = process.env['SEALGATE_SOAK'] === '1';
-const OBJECTS = SOAK ? 100_000 : 3_000;
+const OBJECTS = SOAK ? 100_000 : 2_000;
 const UPLOADS = SOAK ? 1_000 : 30;
 /** Every so many objects one is too large for the metadata and lies in a file. */
 const LARGE_EVERY = 50;
 const WRITERS = 16;
 const FOREGROUND = 6;
 const BUCKET = 'rotated';
+const LAUNCHER = fileURLToPath(new URL('../../dataplane/sealgate', import.meta.url));
 
 let deployment: Deployment;
 beforeAll(async () => {
@@ -231,7 +235,7 @@ describe(`${OBJECTS} objects and ${UPLOADS} open uploads under a bucket key that
     );
   });
 
-  it('go on being re-sealed by the next process when this one is killed, and the old keys are revoked in the KMS', async () => {
+  it('go on being re-sealed by the next process when this one is killed', async () => {
     const asked = await askAdmin(deployment.server, 'POST', `buckets/${BUCKET}/rotate`, { requestId: 'r2' });
     expect(asked).toMatchObject({ status: 200, body: { n: 3 } });
     await deployment.server.kill();
@@ -243,18 +247,39 @@ describe(`${OBJECTS} objects and ${UPLOADS} open uploads under a bucket key that
     expect(Object.keys(sealedUnder())).toEqual(['3']);
     const name = 'o1';
     expect((await get(name)).equals(contentOf(name, written.get(name) ?? 0))).toBe(true);
-    const revoked = (n: number) =>
-      deployment.server.logLine(
-        (line) => line['n'] === n && line['msg'] === 'a key version that nothing refers to was revoked',
-      );
-    await revoked(2);
+  });
+
+  it('are moved to another key by the command, the old keys are revoked in the KMS, and it lists and destroys them', async () => {
+    const { configFile, adminEndpoint } = deployment.server;
+    const config = JSON.parse(readFileSync(configFile, 'utf8')) as { admin: { listen: string } };
+    config.admin.listen = new URL(adminEndpoint).host;
+    const forCommands = `${configFile}.commands.json`;
+    writeFileSync(forCommands, JSON.stringify(config));
+    const sealgate = async (...args: string[]): Promise<string> =>
+      (await promisify(execFile)(LAUNCHER, [...args, '--config', forCommands])).stdout;
+
+    expect(await sealgate('rotate', BUCKET, '--wait')).toMatch(
+      /key version 4 is in force \(kms, \d+\)[^]*nothing is sealed under an older version/,
+    );
+    expect(Object.keys(sealedUnder())).toEqual(['4']);
+    const told = 'a key version that nothing refers to was revoked';
+    await deployment.server.logLine((line) => line['n'] === 3 && line['msg'] === told);
     const { keyVersions } = await rotationState(deployment.server, BUCKET);
     expect(keyVersions.map(({ n, state }) => `${n} ${state}`)).toEqual([
       '1 Revoked',
       '2 Revoked',
-      '3 Current',
+      '3 Revoked',
+      '4 Current',
     ]);
     const ok = 'result="ok"';
     expect(await deployment.server.metric('sealgate_bucket_key_revocations_total', ok)).toBeGreaterThan(0);
+    const unused = (await sealgate('keys', '--unused', '--json')).trim().split('\n');
+    const keys = unused.map((line) => JSON.parse(line) as { bucketId: string; n: number; kmsId: string });
+    expect(keys.map(({ n }) => n)).toEqual([1, 2, 3]);
+    const [first] = keys;
+    const name = `${first?.bucketId}/${first?.n}`;
+    expect(await sealgate('keys', 'destroy', name, '--yes')).toContain(`${name}: Destroyed`);
+    expect(() => deployment.kms.keyBytes(first?.kmsId ?? '')).toThrow('has no key');
+    expect((await get('o1')).equals(contentOf('o1', written.get('o1') ?? 0))).toBe(true);
   });
 });
