@@ -6,7 +6,7 @@ import type { FastifyInstance } from 'fastify';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { createAdminServer } from '../admin/adminServer.ts';
 import { administer } from '../jobs/administration.ts';
-import { type Life, startLife } from '../jobs/life.testkit.ts';
+import { type Life, noReencryptions, startLife } from '../jobs/life.testkit.ts';
 import { bucketOf, putSealed } from '../jobs/sealed.testkit.ts';
 import { FakeClock } from '../keys/fakeClock.testkit.ts';
 import { FakeKms } from '../keys/fakeKms.testkit.ts';
@@ -36,7 +36,11 @@ beforeEach(async () => {
   server = createAdminServer({
     token: () => TOKEN,
     status: () => Promise.reject(new Error('not asked for here')),
-    keys: administer({ ...life, log: { info: note, warn: note, error: note } }),
+    keys: administer({
+      ...life,
+      reencryptions: noReencryptions,
+      log: { info: note, warn: note, error: note },
+    }),
     flush: () => Promise.resolve(),
     log: createLogger({ level: 'info', thread: 'test', destination: new PassThrough() }),
   });

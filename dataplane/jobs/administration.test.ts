@@ -8,12 +8,11 @@ import { FakeKms } from '../keys/fakeKms.testkit.ts';
 import { createLogger } from '../log.ts';
 import { type Engine, openEngine } from '../metadata/sqlite/engine.testkit.ts';
 import { administer } from './administration.ts';
-import { type Life, startLife } from './life.testkit.ts';
+import { type Life, noReencryptions, startLife } from './life.testkit.ts';
 import { bucketOf, putSealed } from './sealed.testkit.ts';
 
 const DAY_MS = 86_400_000;
-const notAsked = () => Promise.reject(new AdminError('NoReencryption', 'not asked for here'));
-const reencryptions = { request: notAsked, report: notAsked };
+
 let engine: Engine;
 let kms: FakeKms;
 let life: Life;
@@ -31,7 +30,7 @@ beforeEach(async () => {
   server = createAdminServer({
     token: () => 'token',
     status: () => Promise.reject(new Error('not asked for here')),
-    keys: administer({ ...life, reencryptions, log }),
+    keys: administer({ ...life, reencryptions: noReencryptions, log }),
     flush: (connection) => {
       if (connection === 'nowhere')
         return Promise.reject(new AdminError('NoSuchConnection', 'no such connection'));
@@ -173,7 +172,7 @@ describe('POST rotate', () => {
     const note = () => undefined;
     const administration = administer({
       ...away,
-      reencryptions,
+      reencryptions: noReencryptions,
       log: { info: note, warn: note, error: note },
     });
     const rotating = administration.rotate('docs', { requestId: 'r2', toConnection: null });

@@ -6,6 +6,7 @@
  */
 
 import { Registry } from 'prom-client';
+import { AdminError } from '../admin/errors.ts';
 import { createBucket } from '../buckets/createBucket.ts';
 import type { KeyMaking } from '../buckets/makeBucketKey.ts';
 import { newId } from '../crypto/ids.ts';
@@ -23,6 +24,7 @@ import { ListKeys } from '../objects/listKeys.ts';
 import type { JobClock } from './jobClock.ts';
 import { createKeyJobMetrics } from './keyJobMetrics.ts';
 import { KeyJobs } from './keyJobs.ts';
+import type { ReencryptJobs } from './reencryptJobs.ts';
 import { Rotations } from './rotations.ts';
 
 /** Called at every step; what it returns is awaited before the step, and what it throws is thrown there. */
@@ -207,3 +209,9 @@ export class KmsLost extends Error {
     this.name = 'KmsLost';
   }
 }
+
+/** Re-encryptions of an administration that nobody asks for one. */
+export const noReencryptions: Pick<ReencryptJobs, 'request' | 'report'> = {
+  request: () => Promise.reject(new AdminError('NoReencryption', 'not asked for here')),
+  report: () => Promise.reject(new AdminError('NoReencryption', 'not asked for here')),
+};
