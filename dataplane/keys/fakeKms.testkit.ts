@@ -43,6 +43,8 @@ export class FakeKms {
   mode: 'up' | 'refuse' | 'hang' | 'lose' | 'nonsense' = 'up';
   /** The next answer to this operation is lost: it is carried out and the connection ends. */
   loseNext: OperationName | null = null;
+  /** So many more connections are refused. */
+  refusals = 0;
   /** Requests that hold this operation are taken and never answered. */
   hangOn: OperationName | null = null;
   /** Result reason to fail an operation with; consulted before it is carried out. */
@@ -65,7 +67,8 @@ export class FakeKms {
   readonly connect: Connect = async () => {
     await Promise.resolve();
     this.attempts += 1;
-    if (this.mode === 'refuse') throw new KmipError('Connection', 'refused', { sent: false });
+    if (this.mode === 'refuse' || this.refusals-- > 0)
+      throw new KmipError('Connection', 'refused', { sent: false });
     this.connections += 1;
     return this.#connection();
   };

@@ -35,12 +35,15 @@ export interface PykmipOptions {
   readonly port?: number;
   /** Certificates to use instead of new ones (for two servers under one authority). */
   readonly certificateFolder?: string;
+  /** The database file; default: one in `folder`. Servers that share one act as a replicated cluster. */
+  readonly database?: string;
 }
 
 export interface Pykmip {
   readonly host: '127.0.0.1';
   readonly port: number;
   readonly folder: string;
+  readonly database: string;
   /** File paths. */
   readonly certificates: {
     readonly ca: string;
@@ -86,7 +89,7 @@ export async function startPykmip(options: PykmipOptions): Promise<Pykmip> {
   if (!existsSync(ca)) await makeCertificates(certificateFolder);
   const port = options.port ?? (await freePort());
   const configuration = path.join(folder, 'server.conf');
-  const database = path.join(folder, 'pykmip.sqlite');
+  const database = options.database ?? path.join(folder, 'pykmip.sqlite');
   await writeFile(configuration, serverConfiguration({ folder, certificateFolder, port, database }));
 
   let server: ChildProcess | null = null;
@@ -140,6 +143,7 @@ export async function startPykmip(options: PykmipOptions): Promise<Pykmip> {
     host: '127.0.0.1',
     port,
     folder,
+    database,
     certificates: {
       ca,
       caKey: path.join(certificateFolder, 'ca.key'),

@@ -299,15 +299,18 @@ export class KmipEndpoint {
     }
   }
 
-  /** A new connection that leads nowhere speaks for itself; a kept one may have been cut on the way, and a deadline
-   * that was near says little about the server. */
+  /**
+   * Silence on a new connection speaks for itself, and so does a second connection that fails. One that fails or is cut
+   * may be chance, and a deadline that was near says little about the server: a probe decides.
+   */
   #judgeFailure({ code, message }: KmipError, keptConnection: boolean, tookMs: number): void {
     if (code === 'Malformed') this.#breaker.doubted(message, false);
     if (code !== 'Connection' && code !== 'Timeout') return;
     this.#pool.dropIdle();
     const { connectMs, requestMs } = this.#settings.timeouts;
     const hurried = code === 'Timeout' && tookMs < Math.min(connectMs, requestMs, FAIR_MS);
-    if (keptConnection || hurried) this.#breaker.doubted(message, code === 'Timeout');
+    const chance = keptConnection || (code === 'Connection' && !this.#breaker.inDoubt);
+    if (chance || hurried) this.#breaker.doubted(message, code === 'Timeout');
     else this.#breaker.failed(message);
   }
 }

@@ -21,6 +21,8 @@ describe('reads', () => {
     at(0).mode = 'refuse';
     for (let count = 0; count < 3; count += 1) await client.fetchKey(kmsId);
     expect(gets(asked())).toEqual(['b', 'b', 'b']);
+    await clock.advance(0);
+    expect(client.endpoints[0]?.state).toBe('Down');
     at(0).mode = 'up';
     await clock.advance(5000);
     expect(client.endpoints[0]?.state).toBe('Up');
@@ -31,11 +33,14 @@ describe('reads', () => {
   });
 
   test('fail over at once when an endpoint refuses connections, and do not ask it again', async () => {
-    const { client, at } = setUpCluster(2);
+    const { client, clock, at } = setUpCluster(2);
     const kmsId = at(0).addKey();
     at(0).mode = 'refuse';
-    for (let count = 0; count < 10; count += 1) await client.fetchKey(kmsId);
-    expect(at(0).attempts).toBe(1);
+    await client.fetchKey(kmsId);
+    await clock.advance(0);
+    for (let count = 0; count < 9; count += 1) await client.fetchKey(kmsId);
+    // The request's, and that of the probe which took the endpoint out.
+    expect(at(0).attempts).toBe(2);
     expect(at(1).count('Get')).toBe(10);
   });
 
@@ -48,6 +53,15 @@ describe('reads', () => {
     await clock.advance(10_000);
     expect(await all).toHaveLength(10);
     expect(client.endpoints[0]?.state).toBe('Down');
+  });
+
+  test('survive one failed connection to each endpoint at the same time: both are still there', async () => {
+    const { client, clock, kms, at, events } = setUpCluster(2);
+    const kmsId = at(0).addKey();
+    for (const one of kms) one.refusals = 1;
+    expect(await client.fetchKey(kmsId)).toMatchObject({ writable: true });
+    await clock.advance(0);
+    expect(events.filter((event) => event.endsWith('down'))).toEqual([]);
   });
 
   test('that wait for a connection move on when the endpoint goes down, without trying it each', async () => {
