@@ -128,7 +128,7 @@ async function traffic(name: string, written: Map<string, number>, ended: () => 
 const percentile = (sorted: readonly number[], p: number): string =>
   (sorted[Math.min(sorted.length - 1, Math.floor((sorted.length * p) / 100))] ?? 0).toFixed(1);
 
-/** A PUT whose body is held back after its first half; `finish` sends the rest and resolves to the status. */
+/** A PUT that sends half of its body and then a byte a second; `finish` sends the rest and resolves to the status. */
 function slowPut(name: string, body: Buffer): { readonly finish: () => Promise<number> } {
   const { head } = sign(deployment.server, { method: 'PUT', path: `/${BUCKET}/${name}`, body });
   const { hostname, port } = new URL(deployment.server.endpoint);
@@ -139,11 +139,17 @@ function slowPut(name: string, body: Buffer): { readonly finish: () => Promise<n
     socket.on('data', (chunk) => received.push(chunk));
     socket.on('close', () => resolve());
   });
-  const half = body.length / 2;
-  socket.write(Buffer.concat([Buffer.from(head, 'latin1'), body.subarray(0, half)]));
+  let sent = body.length / 2;
+  socket.write(Buffer.concat([Buffer.from(head, 'latin1'), body.subarray(0, sent)]));
+  // Slow is not silent: who sends nothing is cut.
+  const trickle = setInterval(() => {
+    socket.write(body.subarray(sent, sent + 1));
+    sent += 1;
+  }, 1_000);
   return {
     finish: async () => {
-      socket.write(body.subarray(half));
+      clearInterval(trickle);
+      socket.write(body.subarray(sent));
       await closed;
       return Number(/^HTTP\/1\.1 (\d{3})/.exec(Buffer.concat(received).toString('latin1'))?.[1]);
     },
