@@ -53,6 +53,7 @@ describe('a rotation', () => {
     expect(second).toEqual(first);
     expect(await rotate('r1')).toEqual(first);
     expect(kms.count('Create')).toBe(2);
+    expect(life.log.filter((line) => line.includes('bucket key rotated'))).toHaveLength(1);
   });
 
   test('of a bucket without a key, or of none, is refused', async () => {
@@ -207,4 +208,45 @@ test('a row that fails its authentication is told once, and its key is left alon
   const told = life.log.filter((line) => line.includes('failed its authentication'));
   expect(told).toHaveLength(1);
   expect(keysInKms()).toEqual([STATE.active, STATE.active]);
+});
+
+describe('the jobs of a process', () => {
+  test('work until they are told to end, and look again when they are woken', async () => {
+    const rounds: number[] = [];
+    const stop = new AbortController();
+    const woken = Promise.withResolvers<void>();
+    await using worker = await startLife(engine, kms, undefined, {
+      wait: async (waitMs, signal) => {
+        rounds.push(waitMs);
+        if (rounds.length === 2) stop.abort();
+        if (signal.aborted) return;
+        woken.resolve();
+        await new Promise((resolve) => signal.addEventListener('abort', resolve, { once: true }));
+      },
+      signal: stop.signal,
+    });
+    const running = worker.jobs.run();
+    await woken.promise;
+    worker.jobs.wake();
+    await running;
+    expect(rounds).toEqual([60_000, 60_000]);
+  });
+
+  test('outlive a look that fails, and try again', async () => {
+    const stop = new AbortController();
+    let looks = 0;
+    await using worker = await startLife(engine, kms, undefined, {
+      wait: () => {
+        looks += 1;
+        if (looks === 2) stop.abort();
+        else engine.edit('ALTER TABLE key_version_away RENAME TO key_version');
+        return Promise.resolve();
+      },
+      signal: stop.signal,
+    });
+    engine.edit('ALTER TABLE key_version RENAME TO key_version_away');
+    await worker.jobs.run();
+    expect(looks).toBe(2);
+    expect(worker.log.filter((line) => line.startsWith('error:'))).toHaveLength(1);
+  });
 });

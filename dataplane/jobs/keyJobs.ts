@@ -33,6 +33,8 @@ export interface KeyJobsOptions {
 
 /** Between two looks at everything, when nothing is to be done. */
 const SURVEY_MS = 60_000;
+/** Keys that are made or revoked before what else there is to do has its turn. */
+const PER_LOOK = 100;
 /** For one bucket, before the next has its turn. */
 const SLICE_MS = 10_000;
 /**
@@ -74,7 +76,7 @@ export class KeyJobs {
   async run(): Promise<void> {
     const { clock, signal } = this.#options;
     while (!signal.aborted) {
-      const waitMs = await this.round();
+      const waitMs = await this.#roundOrWait();
       if (!signal.aborted) await clock.wait(waitMs, this.#woken.signal);
     }
   }
@@ -87,6 +89,17 @@ export class KeyJobs {
   /** Why the work on this bucket's keys waits; null when it does not. */
   waiting(bucketUid: Id): Failure | null {
     return this.#backoff.of(rotationOf(bucketUid)) ?? this.#backoff.of(rewrapOf(bucketUid));
+  }
+
+  /** A look that fails is repeated later: without the jobs everything else goes on. */
+  async #roundOrWait(): Promise<number> {
+    try {
+      return await this.round();
+    } catch (error) {
+      if (!isExpected(error)) throw error;
+      this.#options.log.error({ err: error }, 'the key jobs could not look at the keys; they will try again');
+      return SURVEY_MS;
+    }
   }
 
   /** One look and what follows from it; resolves to how long nothing will need to be done, in milliseconds. */
@@ -110,20 +123,25 @@ export class KeyJobs {
       await attempt(rotationOf(bucket.bucketUid), () => rotations.finish(bucket, row));
     }
     const unfinished = new Set(found.unfinished.map(({ bucket }) => bucket.bucketUid));
-    for (const { bucketUid, name } of found.due) {
-      if (unfinished.has(bucketUid)) continue;
+    const due = found.due.filter(({ bucketUid }) => !unfinished.has(bucketUid));
+    for (const { bucketUid, name } of this.#turn(due, (bucket) => rotationOf(bucket.bucketUid))) {
       const request = { requestId: null, toConnection: null };
       await attempt(rotationOf(bucketUid), () => rotations.rotate(name, request));
     }
-    for (const row of found.retiring) await this.#revoke(row);
+    const nowMs = clock.steadyMs();
+    for (const row of found.retiring) {
+      const what = revocationOf(row);
+      if (!this.#retiring.has(what)) this.#retiring.set(what, nowMs);
+    }
+    const revocable = found.retiring.filter((row) => this.#isRevocable(revocationOf(row)));
+    for (const row of this.#turn(revocable, revocationOf)) await this.#revoke(row);
     const more = await this.#rewrap(found.rewraps.map(({ name, bucketUid }) => ({ name, bucketUid })));
     if (more || changed || signal.aborted) return 0;
-    const nowMs = clock.steadyMs();
     const revocations = [...this.#retiring].map(([what, seenMs]) =>
       Math.max(seenMs + REVOKE_AFTER_MS, this.#backoff.of(what)?.notBeforeMs ?? 0),
     );
-    const times = [nowMs + SURVEY_MS, this.#backoff.nextMs ?? Infinity, ...revocations];
-    return Math.max(0, Math.min(...times) - nowMs);
+    const times = [clock.steadyMs() + SURVEY_MS, this.#backoff.nextMs ?? Infinity, ...revocations];
+    return Math.max(0, Math.min(...times) - clock.steadyMs());
   }
 
   /**
@@ -139,10 +157,9 @@ export class KeyJobs {
       const unfinished: typeof queue = [];
       for (const { name, bucketUid } of queue) {
         if (signal.aborted) return true;
-        const bucket = await metadata.bucket(name);
-        if (bucket?.bucketUid !== bucketUid) continue;
-        const what = rewrapOf(bucketUid);
-        const outcome = await this.#attempt(what, async () => {
+        const outcome = await this.#attempt(rewrapOf(bucketUid), async () => {
+          const bucket = await metadata.bucket(name);
+          if (bucket?.bucketUid !== bucketUid) return 'gone';
           const options = { ...this.#options, observer: this.#observer };
           const reached = await rewrapSlice(options, bucket, SLICE_MS);
           if (reached === 'idle') throw new JobWaits('a request may still use an older version', null);
@@ -158,13 +175,20 @@ export class KeyJobs {
     return retired || queue.length > 0;
   }
 
+  #isRevocable(what: string): boolean {
+    const seenMs = this.#retiring.get(what) ?? Infinity;
+    return this.#options.clock.steadyMs() - seenMs >= REVOKE_AFTER_MS;
+  }
+
+  /** Those that may be tried now, and no more than one look should take. */
+  #turn<T>(items: readonly T[], nameOf: (item: T) => string): readonly T[] {
+    const nowMs = this.#options.clock.steadyMs();
+    return items.filter((item) => this.#backoff.isDue(nameOf(item), nowMs)).slice(0, PER_LOOK);
+  }
+
   async #revoke(row: KeyVersionDocument): Promise<void> {
-    const { clock, metadata, keys, metrics, log } = this.#options;
+    const { metadata, keys, metrics, log } = this.#options;
     const what = revocationOf(row);
-    const nowMs = clock.steadyMs();
-    const seenMs = this.#retiring.get(what);
-    if (seenMs === undefined) this.#retiring.set(what, nowMs);
-    if (seenMs === undefined || nowMs - seenMs < REVOKE_AFTER_MS || !this.#backoff.isDue(what, nowMs)) return;
     const revoked = await this.#attempt(what, () => revokeRetired({ metadata, keys }, row));
     metrics.revoked(revoked === null ? 'failed' : 'ok');
     if (revoked === null) return;

@@ -59,12 +59,21 @@ export interface Life extends AsyncDisposable {
   settle(most?: number): Promise<void>;
 }
 
+export interface LifeOptions {
+  readonly incarnation?: Id;
+  readonly nowMs?: number;
+  /** Instead of time that passes at once. */
+  readonly wait?: JobClock['wait'];
+  /** Ends the jobs that run. */
+  readonly signal?: AbortSignal;
+}
+
 /** After so many rounds the jobs still had something to do. */
 export class Unsettled extends Error {}
 
 /** Time that passes when a job waits. */
 function jobClock(startMs: number): JobClock & { nowMs: number } {
-  const clock = {
+  const clock: JobClock & { nowMs: number } = {
     nowMs: startMs,
     wallMs: () => clock.nowMs,
     steadyMs: () => clock.nowMs,
@@ -80,7 +89,7 @@ export async function startLife(
   engine: Engine,
   kms: FakeKms,
   atStep: AtStep = () => Promise.resolve(),
-  options: { readonly incarnation?: Id; readonly nowMs?: number } = {},
+  options: LifeOptions = {},
 ): Promise<Life> {
   const incarnation = options.incarnation ?? newId();
   const metadata = cutMetadata(engine.metadata, atStep);
@@ -104,6 +113,7 @@ export async function startLife(
     destroyKey: (connection, kmsId) => connections.destroyKey(connection, kmsId),
   };
   const clock = jobClock(options.nowMs ?? 1_000);
+  if (options.wait !== undefined) clock.wait = options.wait;
   const lines: string[] = [];
   const note =
     (level: string) =>
@@ -133,7 +143,7 @@ export async function startLife(
     clock,
     log,
     metrics,
-    signal: ending.signal,
+    signal: options.signal ?? ending.signal,
   });
   return {
     incarnation,

@@ -34,12 +34,22 @@ export class Rotations {
     const { making } = this.#options;
     const bucket = await making.metadata.bucket(name);
     if (bucket === null) throw new RotationError('NoSuchBucket', `there is no bucket ${name}`);
-    return await this.#alone(bucket, () => rotateBucketKey(making, name, request));
+    return await this.#alone(bucket, async () => {
+      const before = await making.metadata.bucket(name);
+      const made = await rotateBucketKey(making, name, request);
+      // A repeated request is answered with what it made before.
+      if (made.n > (before?.keyVersion ?? 0)) this.#rotated(bucket, made);
+      return made;
+    });
   }
 
   /** See finishRotation. */
   async finish(bucket: BucketDocument, row: KeyVersionDocument): Promise<KeyVersionDocument> {
-    return await this.#alone(bucket, () => finishRotation(this.#options.making, bucket, row));
+    return await this.#alone(bucket, async () => {
+      const made = await finishRotation(this.#options.making, bucket, row);
+      this.#rotated(bucket, made);
+      return made;
+    });
   }
 
   /** See giveUp. */
@@ -47,23 +57,24 @@ export class Rotations {
     return await giveUp(this.#options.making, row);
   }
 
+  #rotated({ name }: BucketDocument, { n, kmsConnection: connection, kmsId }: KeyVersionDocument): void {
+    const { log, metrics } = this.#options;
+    metrics.rotated('ok');
+    log.info({ bucket: name, n, connection, kmsId }, 'bucket key rotated');
+  }
+
   async #alone(
-    { name, bucketUid }: BucketDocument,
+    { bucketUid }: BucketDocument,
     work: () => Promise<KeyVersionDocument>,
   ): Promise<KeyVersionDocument> {
-    const { log, metrics } = this.#options;
     const before = this.#running.get(bucketUid) ?? Promise.resolve();
     // Whoever waits before us has been told how their rotation ended; ours does not depend on it.
     const mine = before.then(work, work);
     this.#running.set(bucketUid, mine);
     try {
-      const made = await mine;
-      metrics.rotated('ok');
-      const { n, kmsConnection, kmsId } = made;
-      log.info({ bucket: name, n, connection: kmsConnection, kmsId }, 'bucket key rotated');
-      return made;
+      return await mine;
     } catch (error) {
-      metrics.rotated('failed');
+      this.#options.metrics.rotated('failed');
       throw error;
     } finally {
       if (this.#running.get(bucketUid) === mine) this.#running.delete(bucketUid);
