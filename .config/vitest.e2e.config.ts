@@ -24,17 +24,22 @@ const SIDE_BY_SIDE = [
   'compat',
   'copy',
   'doctor',
+  'durability',
   'format',
   'headerRuleRegressions',
   'headerRules',
   'keySecrecy',
+  'keySteps',
   'multipart',
   'mutations',
   'oddKeys',
   'post',
+  'process',
+  'processEnds',
   'rawBytes',
   'recovery',
   'recoveryDamage',
+  'scriptedKms',
 ].map((name) => `e2e/cases/${name}.test.ts`);
 
 /** End-to-end cases: a real data plane, a real KMIP server, real clients, on two cores. */
