@@ -30,6 +30,8 @@ const SIDE_BY_SIDE = [
   'headerRules',
   'keySecrecy',
   'keySteps',
+  'kmsOutages',
+  'kmsTwoEndpoints',
   'multipart',
   'mutations',
   'oddKeys',

@@ -84,7 +84,8 @@ const state =
 const certificate = (kind: keyof OddCertificates): Row['begin'] =>
   connects((odd) => ({ on: 'connect', do: { kind: 'certificate', files: odd[kind] } }));
 
-const AWAY: readonly (readonly [string, Row['begin']])[] = [
+/** Ways for a server to be of no use. */
+export const AWAY: readonly (readonly [string, Row['begin']])[] = [
   [
     'nobody listens on its port',
     async (kms) => {
@@ -122,6 +123,12 @@ const AWAY: readonly (readonly [string, Row['begin']])[] = [
   ...HOSTILE.filter((_, i) => SOAK || i % 3 === 0).map(
     ([what, answer]) => [`it answers with ${what}`, behaves(FETCH, { kind: 'bytes', answer })] as const,
   ),
+];
+
+/** What a server says that learns of its cluster's changes late. */
+export const LAGGING: readonly (readonly [string, Row['begin']])[] = [
+  ['it does not know the key yet', behaves(FETCH, { kind: 'missing' })],
+  ['it takes the key for Pre-Active still', behaves(FETCH, { kind: 'state', state: STATES.preActive })],
 ];
 
 const refusals = (seen: Seen, reasons: readonly number[], on: typeof FETCH | 'Get' = FETCH): Row[] =>

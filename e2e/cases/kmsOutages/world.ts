@@ -14,7 +14,10 @@ import type { OddCertificates } from './rows.ts';
 
 /** What every row has for itself. */
 export interface Room {
+  /** What requests go to, as long as it is up. */
   readonly kms: ScriptedKms;
+  /** Another server with the same keys, standing by in a tier of its own; null: there is none. */
+  readonly twin: ScriptedKms | null;
   /** Its key is not in the gateway's memory. */
   readonly cold: string;
   /** Its key is. */
@@ -50,16 +53,27 @@ const PATIENCE = {
   timeouts: { connect: '1500ms', request: '1500ms', total: '3s' },
 } as const;
 
-/** Starts everything, writes an object into every bucket, and restarts the gateway so that no key is in its memory. */
-export async function startWorld(count: number): Promise<World> {
+/**
+ * Starts everything, writes an object into every bucket, and restarts the gateway so that no key is in its memory.
+ * `twins`: each connection has a second server.
+ */
+export async function startWorld(count: number, twins = false): Promise<World> {
   const folder = await mkdtemp(join(tmpdir(), 'sealgate-outages-'));
   const certificates = await makeCertificates(join(folder, 'certificates'));
   const odd = await oddCertificates(folder, certificates);
   const servers = await Promise.all(
-    Array.from({ length: count }, async () => await startScriptedKms({ certificates })),
+    Array.from({ length: count }, async () => {
+      const kms = await startScriptedKms({ certificates });
+      return { kms, twin: twins ? await startScriptedKms({ certificates, store: kms.store }) : null };
+    }),
   );
   const stopKms = async (): Promise<void> => {
-    await Promise.all(servers.map(async (kms) => await kms.stop()));
+    await Promise.all(
+      servers.map(async ({ kms, twin }) => {
+        await kms.stop();
+        await twin?.stop();
+      }),
+    );
     await rm(folder, { recursive: true });
   };
   const start = async (): Promise<Sealgate> =>
@@ -71,7 +85,7 @@ export async function startWorld(count: number): Promise<World> {
         config['defaultKmsConnection'] = connectionName(0);
       },
     });
-  const rooms = servers.map((kms, i) => ({ kms, cold: `cold-${i}`, warm: `warm-${i}` }));
+  const rooms = servers.map((pair, i) => ({ ...pair, cold: `cold-${i}`, warm: `warm-${i}` }));
   try {
     const first = await start();
     await createBucket(first, PLAIN_BUCKET, false);
@@ -103,12 +117,16 @@ export async function startWorld(count: number): Promise<World> {
 /** As it is configured, and as metrics label it. */
 export const connectionName = (i: number): string => `kms-${i}`;
 
-function connections(certificates: Certificates, servers: readonly ScriptedKms[]): unknown[] {
-  return servers.map(({ host, port }, i) => ({
+function connections(certificates: Certificates, servers: readonly Pick<Room, 'kms' | 'twin'>[]): unknown[] {
+  return servers.map(({ kms, twin }, i) => ({
     name: connectionName(i),
     provider: 'KMIP',
     kmip: {
-      endpoints: [{ host, port }],
+      endpoints: [kms, ...(twin === null ? [] : [twin])].map(({ host, port }, tier) => ({
+        host,
+        port,
+        tier,
+      })),
       tls: {
         certFile: certificates.client.cert,
         keyFile: certificates.client.key,
