@@ -288,4 +288,28 @@ describe(`${OBJECTS} objects and ${UPLOADS} open uploads under a bucket key that
     expect(() => deployment.kms.keyBytes(first?.kmsId ?? '')).toThrow('has no key');
     expect((await get('o1')).equals(contentOf('o1', written.get('o1') ?? 0))).toBe(true);
   });
+
+  it('are administered over the admin port, which says no as plainly as yes', async () => {
+    const { server } = deployment;
+    const listed = await askAdmin(server, 'GET', 'buckets');
+    expect(listed).toMatchObject({
+      status: 200,
+      body: { buckets: [{ name: BUCKET, keyVersion: 4 }], next: null },
+    });
+    const scheduled = await askAdmin(server, 'PUT', `buckets/${BUCKET}/rotation`, { every: '90d' });
+    expect(scheduled).toMatchObject({ status: 200, body: { rotateEvery: '90d' } });
+    const none = await askAdmin(server, 'POST', 'buckets/none/rotate', { requestId: 'x' });
+    expect(none).toMatchObject({ status: 404, body: { error: { code: 'NoSuchBucket' } } });
+    // The next read has to ask the KMS for the key.
+    const gets = (): number => deployment.kms.requestCount('Get');
+    await get('o1');
+    const before = gets();
+    await get('o1');
+    expect(gets()).toBe(before);
+    expect(await askAdmin(server, 'POST', 'kms/kms/flush')).toMatchObject({ status: 200 });
+    await get('o1');
+    expect(gets()).toBe(before + 1);
+    const unknown = await askAdmin(server, 'POST', 'kms/nowhere/flush');
+    expect(unknown).toMatchObject({ status: 404, body: { error: { code: 'NoSuchConnection' } } });
+  });
 });
