@@ -24,6 +24,7 @@ const SIDE_BY_SIDE = [
   'compat',
   'copy',
   'doctor',
+  'doctorBadKms',
   'durability',
   'format',
   'headerRuleRegressions',

@@ -1,34 +1,23 @@
-import { execFile } from 'node:child_process';
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import type { KmipReport } from '../../dataplane/keys/doctor/report.ts';
 import { type Certificates, makeCertificates, makeClientCertificate } from '../harness/certificates.ts';
+import {
+  doctorReports,
+  firstLines,
+  problemsIn,
+  reportIn,
+  runDoctor,
+  startDoctor,
+  writeDoctorConfig,
+} from '../harness/doctorKmip.ts';
 import { type Pykmip, startPykmip } from '../harness/pykmip.ts';
 import { type ScriptedKms, startScriptedKms } from '../harness/scriptedKms/scriptedKms.ts';
-import { type KmsAccess, writeConfig } from '../harness/sealgate.ts';
+import type { KmsAccess } from '../harness/sealgate.ts';
 
-const LAUNCHER = fileURLToPath(new URL('../../dataplane/sealgate', import.meta.url));
 const PERMISSION_DENIED = 0x0c;
-
-interface Report {
-  readonly healthy: boolean;
-  readonly connections: readonly {
-    readonly findings: readonly { readonly severity: string; readonly code: string; readonly what: string }[];
-    readonly throwAwayKey: {
-      readonly name: string;
-      readonly kmsId: string;
-      readonly removal: string;
-      readonly replication: readonly {
-        readonly endpoint: string;
-        readonly lagMs: number;
-        readonly sameKey: boolean;
-      }[];
-    } | null;
-    readonly steps: readonly { readonly step: string; readonly result: string }[];
-  }[];
-}
 
 let folder = '';
 let certificates: Certificates;
@@ -51,58 +40,27 @@ afterAll(async () => {
 });
 
 /** A configuration on a KMS, with the client certificate and authority that work unless others are given. */
-async function configured(
+const configured = async (
   port: number,
   files: Partial<KmsAccess['certificates']> = {},
   kmip: Record<string, unknown> = {},
-): Promise<string> {
-  const { client, ca } = certificates;
-  const written = await writeConfig({
-    folder: await mkdtemp(join(folder, 'config-')),
-    kms: { port, certificates: { ...client, ca, ...files } },
-    configPatch: (config) => {
-      const [connection] = config['kmsConnections'] as { kmip: Record<string, unknown> }[];
-      Object.assign(connection?.kmip ?? {}, kmip);
-    },
-  });
-  return written.configFile;
-}
-
-async function doctor(...args: readonly string[]): Promise<{ code: number; stdout: string; stderr: string }> {
-  return await new Promise((resolve) => {
-    execFile(LAUNCHER, ['doctor', ...args], (error, stdout, stderr) => {
-      resolve({ code: error === null ? 0 : Number(error.code), stdout, stderr });
-    });
-  });
-}
-
-/** Both forms of the report about one configuration. */
-async function reports(config: string): Promise<{ code: number; text: string; json: Report }> {
-  const [text, json] = await Promise.all([
-    doctor('kmip', '--config', config),
-    doctor('kmip', '--config', config, '--json'),
-  ]);
-  expect({ code: json.code, stderr: json.stderr }).toEqual({ code: text.code, stderr: text.stderr });
-  return { code: text.code, text: text.stdout, json: JSON.parse(json.stdout) as Report };
-}
-
-/** What the first lines of a report say is wrong: those before the second finding. */
-const firstLines = (text: string): string => text.split('\n').slice(0, 6).join(' ').replaceAll(/\s+/g, ' ');
-
-const problems = (report: Report): string[] =>
-  report.connections.flatMap(({ findings }) =>
-    findings.filter(({ severity }) => severity === 'Problem').map(({ code }) => code),
+): Promise<string> =>
+  await writeDoctorConfig(
+    folder,
+    { port, certificates: { ...certificates.client, ca: certificates.ca, ...files } },
+    kmip,
   );
 
 describe('sealgate doctor kmip on a KMS in order', () => {
   it('is 0, shows every step, and leaves PyKMIP as it was but for one key that came and went', async () => {
     const config = await configured(pykmip.port);
     const before = ['Create', 'Locate', 'Destroy'].map((operation) => pykmip.requestCount(operation));
-    const { code, stdout, stderr } = await doctor('kmip', '--config', config, '--json');
-    expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
-    const report = JSON.parse(stdout) as Report;
+    const run = await runDoctor('--config', config, '--json');
+    expect(run).toMatchObject({ code: 0, stderr: '' });
+    const report = reportIn(run);
     const [connection] = report.connections;
-    expect(connection?.findings).toEqual([]);
+    // How fast PyKMIP answers is the machine's affair.
+    expect(connection?.findings.filter(({ code: found }) => found !== 'SlowAnswers')).toEqual([]);
     expect(connection?.steps.map(({ step, result }) => `${step} ${result}`)).toEqual(
       'DiscoverVersions Query Create GetAttributes Locate Activate Get Get Get Get Get Revoke GetDeactivated Destroy'
         .split(' ')
@@ -116,12 +74,12 @@ describe('sealgate doctor kmip on a KMS in order', () => {
 
   it('tells people the same, and names the connection that it was asked for', async () => {
     const config = await configured(pykmip.port);
-    const { code, stdout } = await doctor('kmip', '--config', config, '--connection', 'kms');
+    const { code, stdout } = await runDoctor('--config', config, '--connection', 'kms');
     expect(code).toBe(0);
-    expect(stdout).toMatch(/^Connection kms: HEALTHY, 0 problems, 0 warnings\n/);
+    expect(stdout).toMatch(/^Connection kms: HEALTHY, 0 problems, /);
     expect(stdout).toContain('vendor: PyKMIP');
     expect(stdout).toContain('was destroyed again');
-    const unknown = await doctor('kmip', '--config', config, '--connection', 'other');
+    const unknown = await runDoctor('--config', config, '--connection', 'other');
     expect(unknown).toEqual({
       code: 3,
       stdout: '',
@@ -134,30 +92,40 @@ describe('the first lines of sealgate doctor kmip name the cause', () => {
   it('when caFile is the wrong authority; nothing is sent to a server that is not trusted', async () => {
     const wrong = await makeCertificates(join(folder, 'other-authority'));
     const requests = pykmip.requestCount();
-    const { code, text, json } = await reports(await configured(pykmip.port, { ca: wrong.ca }));
+    const { code, text, json } = await doctorReports(await configured(pykmip.port, { ca: wrong.ca }));
     expect(code).toBe(1);
     expect(firstLines(text)).toMatch(
-      /NOT HEALTHY, 1 problem.* PROBLEM ServerCertificateNotTrusted: .* was signed/,
+      /NOT HEALTHY, 1 problem, .* PROBLEM ServerCertificateNotTrusted: .* was signed/,
     );
-    expect(problems(json)).toEqual(['ServerCertificateNotTrusted']);
+    expect(problemsIn(json)).toEqual(['ServerCertificateNotTrusted']);
     expect(pykmip.requestCount()).toBe(requests);
   });
 
   it('when the client certificate has expired', async () => {
     const late = await makeClientCertificate({ ...certificates, folder }, 'late', -1);
-    const { code, text, json } = await reports(await configured(pykmip.port, late));
+    const { code, text, json } = await doctorReports(await configured(pykmip.port, late));
     expect(code).toBe(1);
     expect(firstLines(text)).toMatch(
       /PROBLEM ClientCertificateExpired: The client certificate CN=late has expired/,
     );
-    expect(problems(json)).toEqual(['ClientCertificateExpired']);
+    expect(problemsIn(json)).toEqual(['ClientCertificateExpired']);
+  });
+
+  it('when the KMS does not know the authority of the client certificate', async () => {
+    const other = await makeCertificates(join(folder, 'client-authority'));
+    const { code, text, json } = await doctorReports(await configured(pykmip.port, other.client));
+    expect(code).toBe(1);
+    expect(firstLines(text)).toMatch(
+      /PROBLEM ClientCertificateRefused: .* does not know the authority that issued/,
+    );
+    expect(problemsIn(json)).toEqual(['ClientCertificateRefused']);
   });
 
   it('when the client certificate is not made for clients', async () => {
-    const { code, text, json } = await reports(await configured(pykmip.port, certificates.server));
+    const { code, text, json } = await doctorReports(await configured(pykmip.port, certificates.server));
     expect(code).toBe(1);
     expect(firstLines(text)).toMatch(/PROBLEM ClientCertificateRefused: .*extended key usage clientAuth/);
-    expect(problems(json)).toEqual(['ClientCertificateRefused']);
+    expect(problemsIn(json)).toEqual(['ClientCertificateRefused']);
   });
 
   it('when the KMS does not accept the user', async () => {
@@ -165,34 +133,34 @@ describe('the first lines of sealgate doctor kmip name the cause', () => {
       certificates,
       credential: { username: 'sealgate', password: 'not in the configuration' },
     });
-    const { code, text, json } = await reports(await configured(kms.port));
+    const { code, text, json } = await doctorReports(await configured(kms.port));
     expect(code).toBe(1);
     expect(firstLines(text)).toMatch(
       /PROBLEM UserNotAccepted: The KMS does not accept the user of certificate/,
     );
-    expect(problems(json)).toEqual(['UserNotAccepted']);
+    expect(problemsIn(json)).toEqual(['UserNotAccepted']);
     expect(kms.count('Create')).toBe(0);
   });
 
   it('when the user has no right to create keys', async () => {
     await using kms = await startScriptedKms({ certificates });
     kms.script({ on: 'Create', do: { kind: 'reason', code: PERMISSION_DENIED } });
-    const { code, text, json } = await reports(await configured(kms.port));
+    const { code, text, json } = await doctorReports(await configured(kms.port));
     expect(code).toBe(1);
     expect(firstLines(text)).toMatch(
       /PROBLEM RightMissing: The user of certificate CN=sealgate may not create symmetric keys/,
     );
-    expect(problems(json)).toEqual(['RightMissing']);
+    expect(problemsIn(json)).toEqual(['RightMissing']);
     expect(json.connections[0]?.throwAwayKey?.removal).toBe('NotCreated');
   });
 
   it('when the user may only Encrypt', async () => {
     await using kms = await startScriptedKms({ certificates });
     kms.script({ on: 'Get', do: { kind: 'reason', code: PERMISSION_DENIED } });
-    const { code, text, json } = await reports(await configured(kms.port));
+    const { code, text, json } = await doctorReports(await configured(kms.port));
     expect(code).toBe(1);
     expect(firstLines(text)).toMatch(/PROBLEM OnlyEncryptAllowed: .* \(Encrypt works\) but may not get them/);
-    expect(problems(json)).toEqual(['OnlyEncryptAllowed']);
+    expect(problemsIn(json)).toEqual(['OnlyEncryptAllowed']);
     expectNothingLeft(kms, json);
   });
 
@@ -201,12 +169,12 @@ describe('the first lines of sealgate doctor kmip name the cause', () => {
     ['behind', -86_400_000],
   ])('when the clock of the KMS is a day %s ours', async (where, clockOffsetMs) => {
     await using kms = await startScriptedKms({ certificates, clockOffsetMs });
-    const { code, text, json } = await reports(await configured(kms.port));
+    const { code, text, json } = await doctorReports(await configured(kms.port));
     expect(code).toBe(1);
     expect(firstLines(text)).toMatch(
       new RegExp(`PROBLEM ClockOff: The clock of .* is (1 day|23 hours) ${where} the`),
     );
-    expect(problems(json)).toEqual(['ClockOff']);
+    expect(problemsIn(json)).toEqual(['ClockOff']);
     expectNothingLeft(kms, json);
   });
 
@@ -214,10 +182,10 @@ describe('the first lines of sealgate doctor kmip name the cause', () => {
     const late = await makeClientCertificate({ ...certificates, folder }, 'late-too', -1);
     await using kms = await startScriptedKms({ certificates });
     kms.script({ on: 'connect', do: { kind: 'certificate', files: late } });
-    const { code, text, json } = await reports(await configured(kms.port, late));
+    const { code, text, json } = await doctorReports(await configured(kms.port, late));
     expect(code).toBe(1);
     expect(firstLines(text)).toMatch(/PROBLEM ClockHereWrong: .* Most likely that clock is wrong/);
-    expect(problems(json)).toEqual([
+    expect(problemsIn(json)).toEqual([
       'ClockHereWrong',
       'ClientCertificateExpired',
       'ServerCertificateExpired',
@@ -229,9 +197,8 @@ describe('the throw-away key', () => {
   it('whose Create lost its answer is found by its name and destroyed', async () => {
     await using kms = await startScriptedKms({ certificates });
     kms.script({ on: 'Create', times: 1, do: { kind: 'cutAfter', bytes: 0 } });
-    const { stdout } = await doctor('kmip', '--config', await configured(kms.port), '--json');
-    const json = JSON.parse(stdout) as Report;
-    expect(problems(json)).toEqual(['ConnectionEnded']);
+    const json = reportIn(await runDoctor('--config', await configured(kms.port), '--json'));
+    expect(problemsIn(json)).toEqual(['ConnectionEnded']);
     expect(json.connections[0]?.throwAwayKey).toMatchObject({ kmsId: null, removal: 'Destroyed' });
     expect(kms.count('Create')).toBe(1);
     expectNothingLeft(kms, json);
@@ -240,10 +207,10 @@ describe('the throw-away key', () => {
   it('that cannot be destroyed is told, with the name to ask for', async () => {
     await using kms = await startScriptedKms({ certificates });
     kms.script({ on: 'Destroy', do: { kind: 'reason', code: PERMISSION_DENIED } });
-    const { code, stdout } = await doctor('kmip', '--config', await configured(kms.port), '--json');
-    expect(code).toBe(1);
-    const json = JSON.parse(stdout) as Report;
-    expect(problems(json)).toEqual(['RightMissing', 'ThrowAwayKeyLeft']);
+    const run = await runDoctor('--config', await configured(kms.port), '--json');
+    expect(run.code).toBe(1);
+    const json = reportIn(run);
+    expect(problemsIn(json)).toEqual(['RightMissing', 'ThrowAwayKeyLeft']);
     const [connection] = json.connections;
     expect(connection?.findings.find(({ code: found }) => found === 'ThrowAwayKeyLeft')?.what).toContain(
       connection?.throwAwayKey?.name,
@@ -256,31 +223,18 @@ describe('the throw-away key', () => {
     kms.script({ on: 'Activate', times: 1, do: { kind: 'hold', until: held } });
     const config = await configured(kms.port);
     const activating = kms.next('Activate');
-    const { child, ended } = startDoctor('kmip', '--config', config, '--json');
+    const { child, interrupted, done } = startDoctor('--config', config, '--json');
     await activating;
     child.kill('SIGINT');
-    await ended.interrupted;
+    await interrupted;
     release();
-    const { code, stdout } = await ended.done;
-    const json = JSON.parse(stdout) as Report;
-    expect(code).toBe(1);
-    expect(problems(json)).toEqual(['Interrupted']);
+    const run = await done;
+    const json = reportIn(run);
+    expect(run.code).toBe(1);
+    expect(problemsIn(json)).toEqual(['Interrupted']);
     expectNothingLeft(kms, json);
   });
 });
-
-/** The doctor as a process that can be signalled; `interrupted` resolves when it says so. */
-function startDoctor(...args: readonly string[]) {
-  const { promise: interrupted, resolve: sayInterrupted } = Promise.withResolvers<void>();
-  const { promise: done, resolve: end } = Promise.withResolvers<{ code: number; stdout: string }>();
-  const child = execFile(LAUNCHER, ['doctor', ...args], (error, stdout) => {
-    end({ code: error === null ? 0 : Number(error.code), stdout });
-  });
-  child.stderr?.on('data', (text: string) => {
-    if (text.includes('interrupted')) sayInterrupted();
-  });
-  return { child, ended: { interrupted, done } };
-}
 
 describe('two endpoints', () => {
   const withTwo = async (first: ScriptedKms, second: ScriptedKms): Promise<string> =>
@@ -293,9 +247,9 @@ describe('two endpoints', () => {
   it('of one cluster that lags: the delay is measured, and the key is taken out once', async () => {
     await using first = await startScriptedKms({ certificates });
     await using second = await startScriptedKms({ certificates, store: first.store, lagMs: 2500 });
-    const { code, stdout } = await doctor('kmip', '--config', await withTwo(first, second), '--json');
-    const json = JSON.parse(stdout) as Report;
-    expect({ code, problems: problems(json) }).toEqual({ code: 0, problems: [] });
+    const run = await runDoctor('--config', await withTwo(first, second), '--json');
+    const json = reportIn(run);
+    expect({ code: run.code, problems: problemsIn(json) }).toEqual({ code: 0, problems: [] });
     const [replication] = json.connections[0]?.throwAwayKey?.replication ?? [];
     expect(replication).toMatchObject({ endpoint: `127.0.0.1:${second.port}`, sameKey: true });
     expect(replication?.lagMs).toBeGreaterThan(2000);
@@ -309,10 +263,10 @@ describe('two endpoints', () => {
     await using second = await startScriptedKms({ certificates, store: first.store });
     const config = await withTwo(first, second);
     await first.pause();
-    const { code, text, json } = await reports(config);
+    const { code, text, json } = await doctorReports(config);
     expect(code).toBe(1);
     expect(firstLines(text)).toMatch(/PROBLEM NotReachable: 127\.0\.0\.1:\d+ refuses connections/);
-    expect(problems(json)).toEqual(['NotReachable']);
+    expect(problemsIn(json)).toEqual(['NotReachable']);
     expectNothingLeft(second, json);
   });
 });
@@ -330,8 +284,8 @@ it('a report holds neither password, private key nor bytes of a key, whatever th
   const credentialsFile = join(folder, 'credentials.json');
   await writeFile(credentialsFile, JSON.stringify({ username: 'sealgate', password }), { mode: 0o600 });
   const config = await configured(kms.port, {}, { credentialsFile });
-  const { text, json } = await reports(config);
-  expect(problems(json)).toEqual(['RightMissing']);
+  const { text, json } = await doctorReports(config);
+  expect(problemsIn(json)).toEqual(['RightMissing']);
   const all = `${text}${JSON.stringify(json)}`;
   expect(all).toContain('who is (password)');
   expect(all).not.toContain('\u001b');
@@ -344,7 +298,7 @@ it('a report holds neither password, private key nor bytes of a key, whatever th
 });
 
 /** Every key that was made for these reports is gone again. */
-function expectNothingLeft(kms: ScriptedKms, json: Report): void {
+function expectNothingLeft(kms: ScriptedKms, json: KmipReport): void {
   expect(json.connections[0]?.throwAwayKey?.removal).toBe('Destroyed');
   expect(kms.store.keys.size).toBeGreaterThan(0);
   for (const kmsId of kms.store.keys.keys()) expect(['gone', 5]).toContain(kms.store.state(kmsId));

@@ -44,7 +44,8 @@ const oneLine = (name: string | undefined): string => foreign((name ?? '').trimE
 
 /** All certificates of a PEM text. Throws when one cannot be parsed. */
 export function pemCertificates(pem: string): X509Certificate[] {
-  return (pem.match(PEM_CERTIFICATE) ?? []).map((text) => new X509Certificate(text));
+  // OpenSSL takes more kinds of PEM for a certificate than one; then the first counts.
+  return (pem.match(PEM_CERTIFICATE) ?? [pem]).map((text) => new X509Certificate(text));
 }
 
 /** Whether the certificate says that it is for clients. */

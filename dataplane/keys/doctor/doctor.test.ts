@@ -137,12 +137,34 @@ test('nothing is sent to a server whose certificate is not trusted, or is for an
   expect(kms.attempts).toBe(0);
 });
 
+test('a server that ends every connection after one answer is warned of, and works', async () => {
+  const { run } = setUpDoctor(1, {}, (connect) => async (timeoutMs) => {
+    const connection = await connect(timeoutMs);
+    const used = { once: false };
+    return {
+      get usable() {
+        return connection.usable && !used.once;
+      },
+      serverCertificateExpiresMs: null,
+      exchange: async (request, limitMs) => {
+        used.once = true;
+        return await connection.exchange(request, limitMs);
+      },
+      destroy: () => connection.destroy(),
+    };
+  });
+  const examination = await run();
+  expect(problemsOf(examination)).toEqual([]);
+  expect(warningsOf(examination)).toEqual([ALWAYS, 'ConnectionNotKept']);
+});
+
 describe('the throw-away key', () => {
   test('that a lost Create left is found by its name and removed', async () => {
     const { kms, run } = setUpDoctor();
     kms.loseNext = 'Create';
     const examination = await run();
     expect(problemsOf(examination)).toEqual(['ConnectionEnded']);
+    expect(warningsOf(examination)).toEqual([ALWAYS]);
     expect(examination.facts.trial).toMatchObject({ kmsId: null, removal: 'Destroyed' });
     expect(kms.keys.size).toBe(0);
     expect(kms.count('Create')).toBe(1);

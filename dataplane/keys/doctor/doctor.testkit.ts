@@ -1,6 +1,7 @@
 /** An examination of fake servers, with a clock that obeys and a handshake that is in order. */
 import { FakeClock, settle } from '../fakeClock.testkit.ts';
 import { FakeKms } from '../fakeKms.testkit.ts';
+import type { Connect } from '../kmip/connection.ts';
 import { testSettings } from '../settings.testkit.ts';
 import type { KmsConnectionSettings } from '../settings.ts';
 import { type Examination, examine } from './doctor.ts';
@@ -23,7 +24,12 @@ export const GOOD_HANDSHAKE: Handshake = {
 };
 
 /** As many fake servers as there are endpoints. */
-export function setUpDoctor(endpointCount = 1, changes: Partial<KmsConnectionSettings> = {}) {
+export function setUpDoctor(
+  endpointCount = 1,
+  changes: Partial<KmsConnectionSettings> = {},
+  /** Changes how connections are opened. */
+  through: (connect: Connect) => Connect = (connect) => connect,
+) {
   const clock = new FakeClock();
   const servers = Array.from({ length: endpointCount }, () => new FakeKms(clock));
   const endpoints = servers.map((_, i) => ({ host: `kms${i + 1}.example.com`, port: 5696 }));
@@ -44,7 +50,7 @@ export function setUpDoctor(endpointCount = 1, changes: Partial<KmsConnectionSet
         connector: (endpoint) => {
           const server = servers[endpoints.findIndex(({ host }) => host === endpoint.host)];
           if (server === undefined) throw new Error(`no server for ${endpoint.host}`);
-          return server.connect;
+          return through(server.connect);
         },
         look: async () => await Promise.resolve(look),
       });

@@ -68,7 +68,7 @@ export async function examine(settings: KmsConnectionSettings, deps: DoctorDeps)
         ...facts,
         address: addressOf(facts.endpoint),
         clockAheadMs: sessions[i]?.clockAheadMs ?? null,
-        connections: sessions[i]?.connections ?? 0,
+        endedBetween: sessions[i]?.endedBetween ?? 0,
       }),
     );
     const facts: ConnectionFacts = {

@@ -16,8 +16,8 @@ export interface EndpointFacts {
   readonly introduction: Introduction | null;
   /** How far the KMS's clock is ahead of ours, to a second; null = not told. */
   readonly clockAheadMs: number | null;
-  /** Connections that were opened for KMIP. */
-  readonly connections: number;
+  /** How often the KMS ended the connection between two requests. */
+  readonly endedBetween: number;
 }
 
 /** Of the answers to one step from one endpoint. */

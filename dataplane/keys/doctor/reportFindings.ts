@@ -68,12 +68,12 @@ export function endpointFindings(facts: EndpointFacts, nowMs: number): Finding[]
       Math.abs(clockAheadMs) >= CLOCK_PROBLEM_MS ? problem(words, address) : warning(words, address),
     );
   }
-  if (facts.connections > 1) {
+  if (facts.endedBetween > 0) {
     found.push(
       warning(
         {
           code: 'ConnectionNotKept',
-          what: `${address} ended connections between requests: ${facts.connections} were opened for this report. Every request then pays for a new TLS handshake.`,
+          what: `${address} ended the connection ${facts.endedBetween} times between requests. Every request then pays for a new TLS handshake.`,
           askKmsTeam: 'Can the KMIP interface keep connections open for a minute of silence?',
           doHere: null,
         },

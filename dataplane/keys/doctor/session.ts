@@ -81,12 +81,14 @@ export class DoctorSession {
   version: ProtocolVersion | null = null;
   /** How far the KMS's clock is ahead of ours, by the Time Stamp of its last answer; null = it sends none. To a second. */
   clockAheadMs: number | null = null;
-  /** Connections opened so far. */
-  connections = 0;
+  /** How often the KMS had ended the connection although the request before was answered. */
+  endedBetween = 0;
   #connect: Connect;
   #settings: KmsConnectionSettings;
   #deps: SessionDeps;
   #connection: KmipConnection | null = null;
+  /** Whether the last request on the present connection was answered. */
+  #answered = false;
 
   constructor(endpoint: KmsEndpoint, settings: KmsConnectionSettings, connect: Connect, deps: SessionDeps) {
     this.address = addressOf(endpoint);
@@ -135,11 +137,13 @@ export class DoctorSession {
     if (header === null) throw new TypeError('no protocol version was agreed on');
     const connection = await this.#open();
     const startedMs = clock.now();
+    this.#answered = false;
     const frame = await connection.exchange(
       encodeRequest(header, items, this.#settings.credentials),
       this.#settings.timeouts.requestMs,
     );
     timing.latencyMs = clock.now() - startedMs;
+    this.#answered = true;
     try {
       const operations = items.map(({ operation }) => operation);
       const results = decodeResponse(frame, operations);
@@ -152,9 +156,10 @@ export class DoctorSession {
 
   async #open(): Promise<KmipConnection> {
     if (this.#connection?.usable === true) return this.#connection;
+    if (this.#answered) this.endedBetween += 1;
+    this.#answered = false;
     this.#connection?.destroy();
     this.#connection = await this.#connect(this.#settings.timeouts.connectMs);
-    this.connections += 1;
     return this.#connection;
   }
 
