@@ -5,6 +5,7 @@ import { doctorCryptoCommand } from './doctorCrypto.ts';
 import { doctorKmipCommand } from './doctorKmip.ts';
 import { inspectCommand } from './inspect.ts';
 import { keysCommand, keysDestroyCommand } from './keys.ts';
+import { reencryptCommand } from './reencrypt.ts';
 import { rotateCommand } from './rotate.ts';
 import { serveCommand } from './serve.ts';
 import { verifyCommand } from './verify.ts';
@@ -16,6 +17,7 @@ export const COMMANDS: readonly Command[] = [
   inspectCommand,
   verifyCommand,
   rotateCommand,
+  reencryptCommand,
   // Before the command that its name begins with.
   keysDestroyCommand,
   keysCommand,

@@ -27,7 +27,7 @@ export interface RotateTime {
   wait(waitMs: number): Promise<void>;
 }
 
-const systemTime: RotateTime = {
+export const systemTime: RotateTime = {
   nowMs: () => performance.now(),
   wait: (waitMs) => new Promise((resolve) => setTimeout(resolve, waitMs)),
 };
