@@ -2,7 +2,7 @@
 import { randomBytes } from 'node:crypto';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { KmsError } from '../keys/keys.ts';
-import type { Metadata } from '../metadata/metadata.ts';
+import { type Metadata, MetadataError } from '../metadata/metadata.ts';
 import { bucketNamed } from '../metadata/sqlite/engine.testkit.ts';
 import { encryptedBucket, rotated, sealedUploadIn } from '../metadata/sqlite/rotation.testkit.ts';
 import { ListKeys } from '../objects/listKeys.ts';
@@ -96,6 +96,26 @@ describe('a failure', () => {
     expect(await jobs.report(`a-${name}`)).toMatchObject({ state: 'Waiting', message: 'the KMS is away' });
     expect(await jobs.report(`b-${name}`)).toMatchObject({ state: 'Finished' });
   });
+
+  test('of the look at all buckets does not end the jobs', async () => {
+    const unavailable = new MetadataError('Unavailable', 'the disk is slow');
+    const { jobs, log, waits } = start({ listEveryBucket: () => Promise.reject(unavailable) });
+    await jobs.run();
+    expect(waits).toEqual([60_000]);
+    expect(log).toEqual(['the buckets to re-encrypt could not be read; they are read again later']);
+  });
+
+  test.each(['not json', '{}', '[]'])(
+    'to read what was written down (%s) is as if nobody had asked',
+    async (text) => {
+      const bucket = await rotated(store.engine, await encryptedBucket(store.engine, name));
+      await store.engine.metadata.putJobState('reencrypt', bucket.bucketUid, text);
+      const { jobs } = start();
+      await jobs.round();
+      await expect(jobs.report(name)).rejects.toMatchObject({ code: 'NoReencryption' });
+      expect(await jobs.request(name)).toMatchObject({ olderThan: 2 });
+    },
+  );
 
   test('that is a defect ends the run', async () => {
     await rotated(store.engine, await encryptedBucket(store.engine, name));

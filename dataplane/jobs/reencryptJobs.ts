@@ -51,17 +51,23 @@ export class ReencryptJobs {
 
   /** One slice of every bucket that somebody asked for; resolves to how long nothing will need to be done, in milliseconds. */
   async round(): Promise<number> {
-    const { metadata, signal } = this.#options;
+    const { log, metadata, signal } = this.#options;
     let more = false;
     let after = '';
-    while (!signal.aborted) {
-      const page: readonly BucketEntry[] = await metadata.listEveryBucket({ after, limit: PAGE });
-      for (const { bucket } of page) {
-        if (!(bucket instanceof MetadataError) && (await this.#slice(bucket))) more = true;
+    try {
+      while (!signal.aborted) {
+        const page: readonly BucketEntry[] = await metadata.listEveryBucket({ after, limit: PAGE });
+        for (const { bucket } of page) {
+          if (!(bucket instanceof MetadataError) && (await this.#slice(bucket))) more = true;
+        }
+        const last = page.at(-1);
+        if (last === undefined) break;
+        after = last.name;
       }
-      const last = page.at(-1);
-      if (last === undefined) break;
-      after = last.name;
+    } catch (error) {
+      if (!isExpected(error)) throw error;
+      log.warn({ err: error }, 'the buckets to re-encrypt could not be read; they are read again later');
+      return SURVEY_MS;
     }
     return more ? 0 : SURVEY_MS;
   }
@@ -122,11 +128,11 @@ export class ReencryptJobs {
   async #slice(bucket: BucketDocument): Promise<boolean> {
     const { log, metadata } = this.#options;
     const { bucketUid, name } = bucket;
-    const before = await loadReencryptState(metadata, bucketUid);
-    if (before === null || before.finishedMs !== null) return false;
     const damaged: ReencryptOptions['damaged'] = (place, error) =>
       log.error({ ...place, err: error }, 'a version does not verify: it stays under its older data key');
     try {
+      const before = await loadReencryptState(metadata, bucketUid);
+      if (before === null || before.finishedMs !== null) return false;
       const outcome = await reencryptSlice({ ...this.#options, damaged }, bucket, SLICE_MS);
       if (outcome === 'left') this.#waits.set(bucketUid, await this.#whatIsLeft(bucketUid, before));
       else this.#waits.delete(bucketUid);
