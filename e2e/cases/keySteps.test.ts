@@ -1,4 +1,6 @@
 import { describe, expect, test } from 'vitest';
+import { enableEncryption } from '../../dataplane/buckets/bucketEncryption.ts';
+import { createBucket } from '../../dataplane/buckets/createBucket.ts';
 import { RotationError } from '../../dataplane/buckets/rotateBucketKey.ts';
 import { KmsLost, type Life, startLife, Unsettled } from '../../dataplane/jobs/life.testkit.ts';
 import {
@@ -14,11 +16,15 @@ import { KmsError } from '../../dataplane/keys/keys.ts';
 import type { Id } from '../../dataplane/metadata/metadata.ts';
 import { type Engine, openEngine } from '../../dataplane/metadata/sqlite/engine.testkit.ts';
 
+type Beginning = 'encrypted' | 'plain';
+const PLAIN = { ownerId: 'owner', region: 'us-east-1', kmsConnection: null };
 const OBJECTS = 3;
 const content = (i: number): string => `content ${i}`;
 
 /** What a world is told to have: a bucket, objects, an upload, and a rotation that is over. */
 interface Plan {
+  /** Whether the bucket is encrypted from the start, or switched to it. */
+  readonly begins: Beginning;
   readonly name: string;
   /** Identifiers of uploads that were acknowledged. */
   uploadId: Id | null;
@@ -29,7 +35,11 @@ interface Plan {
 /** Everything up to the revocation of the old key; may be begun again after any step. */
 async function carryOut(life: Life, plan: Plan): Promise<void> {
   const known = await life.metadata.bucket(plan.name);
-  if (known?.state !== 'Ready') await life.create(plan.name);
+  if (known?.state !== 'Ready') {
+    if (plan.begins === 'encrypted') await life.create(plan.name);
+    else await createBucket(life.making, { ...PLAIN, name: plan.name });
+  }
+  if (plan.begins === 'plain') await enableEncryption(life.making, await bucketOf(life, plan.name), 'kms');
   const bucket = await bucketOf(life, plan.name);
   for (let i = 0; i < OBJECTS; i += 1) {
     if (plan.written.has(i)) continue;
@@ -68,8 +78,9 @@ async function withCut(
   kms: FakeKms,
   cutAt: number,
   how: 'kill' | 'lose the KMS',
+  begins: Beginning,
 ): Promise<string | null> {
-  const plan: Plan = { name: `docs-${cutAt}`, uploadId: null, written: new Set() };
+  const plan: Plan = { begins, name: `docs-${cutAt}`, uploadId: null, written: new Set() };
   let steps = 0;
   let at: string | null = null;
   const died = Promise.withResolvers<'died'>();
@@ -111,20 +122,25 @@ async function withCut(
 }
 
 describe('creation, rotation, rewrap and revocation', () => {
-  test.each(['kill', 'lose the KMS'] as const)(
-    'cut at every step (%s) end with one key for each version, none without a row, and every object readable',
-    async (how) => {
+  test.each([
+    ['kill', 'encrypted'],
+    ['lose the KMS', 'encrypted'],
+    ['kill', 'plain'],
+    ['lose the KMS', 'plain'],
+  ] as const)(
+    'cut at every step (%s, bucket made %s) end with one key for each version, none without a row, and every object readable',
+    async (how, begins) => {
       await using engine = await openEngine();
       const kms = new FakeKms(new FakeClock());
       const places = new Map<string, number>();
       let cuts = 0;
       for (; ; cuts += 1) {
-        const at = await withCut(engine, kms, cuts, how);
+        const at = await withCut(engine, kms, cuts, how, begins);
         if (at === null) break;
         places.set(at, (places.get(at) ?? 0) + 1);
       }
       const list = [...places].map(([place, count]) => `${place}: ${count}`).join(', ');
-      process.stdout.write(`${how}: ${cuts} steps cut (${list})\n`);
+      process.stdout.write(`${how}, bucket made ${begins}: ${cuts} steps cut (${list})\n`);
       expect(cuts).toBeGreaterThan(how === 'kill' ? 40 : 15);
     },
     120_000,
