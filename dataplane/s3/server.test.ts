@@ -69,19 +69,24 @@ describe('a client that makes no progress', () => {
   it.each(['alone', 'hidden behind a request that was sent ahead'])(
     'taking no answer is cut: %s',
     async (how) => {
-      server = await startTestServer(store, PROGRESS);
       const body = Buffer.alloc(32 * 1024 * 1024, 'x');
+      // By a server that waits for long: on a busy machine so large a body stands still for a moment now and then.
+      server = await startTestServer(store);
       const writer = wire();
       writer.send(head('PUT', `/${BUCKET}/a`, [['content-length', String(body.length)]]));
       writer.send(body);
       await writer.until('HTTP/1.1 200');
+      writer.socket.destroy();
+      await server[Symbol.asyncDispose]();
+      server = await startTestServer(store, PROGRESS);
       const reader = wire();
       await once(reader.socket, 'connect');
       reader.socket.pause();
       reader.send(head('GET', `/${BUCKET}/a`));
       if (how !== 'alone') reader.send(head('HEAD', `/${BUCKET}/a`));
-      await server.served(2);
-      expect(server.finished[1]?.bytesOut).toBeLessThan(body.length);
+      await server.served(1);
+      expect(server.finished[0]).toMatchObject({ operation: 'GetObject' });
+      expect(server.finished[0]?.bytesOut).toBeLessThan(body.length);
     },
   );
 
