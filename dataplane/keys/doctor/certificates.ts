@@ -100,7 +100,7 @@ export function clientCertificateFindings(client: CertificateFacts, nowMs: numbe
       severity: 'Warning',
       code: 'ClientCertificatePurpose',
       what: `The client certificate ${subject} does not say that it is for clients (extended key usage clientAuth); some KMS refuse it for that.`,
-      askKmsTeam: 'For a client certificate with the extended key usage clientAuth.',
+      askKmsTeam: 'for a client certificate with the extended key usage clientAuth.',
       doHere: null,
     });
   }

@@ -108,7 +108,7 @@ export function refused(
     return {
       code: 'TlsVersion',
       what: `${name} speaks no version of TLS that Sealgate accepts (${code}); it needs TLS 1.2 or 1.3.`,
-      askKmsTeam: 'For TLS 1.2 on the KMIP interface.',
+      askKmsTeam: 'for TLS 1.2 on the KMIP interface.',
     };
   }
   const alert = ALERTS.find(([pattern]) => pattern.test(code));
@@ -125,7 +125,7 @@ export function refused(
     return {
       code: 'ClientCertificateRefused',
       what: `${name} refuses our client certificate ${client.subject}: it ${alert[1]} (${code}).${dates}${purpose}`,
-      askKmsTeam: `That the KMIP interface trusts the authority ${client.issuer} for client certificates, and accepts the certificate with SHA-256 fingerprint ${client.fingerprint256}; or for a client certificate that it accepts. The KMS's own log says why it refused.`,
+      askKmsTeam: `that the KMIP interface trusts the authority ${client.issuer} for client certificates, and accepts the certificate with SHA-256 fingerprint ${client.fingerprint256}; or for a client certificate that it accepts. The KMS's own log says why it refused.`,
     };
   }
   if (code === 'Timeout') {
@@ -155,7 +155,7 @@ function serverWords(look: Handshake, server: X509Certificate, context: Handshak
     found.push({
       code: 'ServerCertificateForAnotherName',
       what: `The certificate of ${name} is for ${facts.subjectAltName ?? facts.subject}, not for ${wanted}.`,
-      askKmsTeam: `For a KMIP server certificate whose subject alternative name holds ${wanted}.`,
+      askKmsTeam: `for a KMIP server certificate whose subject alternative name holds ${wanted}.`,
       doHere:
         'Or use a host that the certificate names, or set serverName of the endpoint to such a name, if that server is the right one.',
     });
@@ -207,7 +207,7 @@ function untrusted(
       what: renewed
         ? `The certificate of ${name} (${server.subject}) was signed by an authority of the name that caFile holds (${issuer}), but with another key: the authority was renewed, or this is another server.`
         : `The certificate of ${name} (${server.subject}) was issued by ${issuer}, which is not in caFile. caFile holds ${trusted}.`,
-      askKmsTeam: `For the certificate of the authority that issued the KMIP server certificate (serial ${server.serialNumber}, SHA-256 fingerprint ${server.fingerprint256}), by a way that cannot be tampered with; and is that fingerprint the KMS's?`,
+      askKmsTeam: `for the certificate of the authority that issued the KMIP server certificate (serial ${server.serialNumber}, SHA-256 fingerprint ${server.fingerprint256}), by a way that cannot be tampered with; and is that fingerprint the KMS's?`,
       doHere:
         'Put that authority into caFile. Do not take it from the connection: whoever sits between could have put it there.',
     };
@@ -215,7 +215,7 @@ function untrusted(
   return {
     code: 'ServerCertificateRefused',
     what: `The certificate of ${name} (${server.subject}, issued by ${server.issuer}) does not verify: OpenSSL says ${error}.`,
-    askKmsTeam: 'For a KMIP server certificate that verifies against the authority in caFile.',
+    askKmsTeam: 'for a KMIP server certificate that verifies against the authority in caFile.',
   };
 }
 

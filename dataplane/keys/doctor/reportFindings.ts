@@ -10,6 +10,8 @@ import { span, utc } from './words.ts';
 /** An unfinished Create is adopted only if the KMS dates it no more than 15 minutes before our reservation. */
 const CLOCK_PROBLEM_MS = 15 * 60_000;
 const CLOCK_WARNING_MS = 60_000;
+/** Time stamps are in whole seconds, and answers take their time. */
+const CLOCK_STEP_MS = 5000;
 const LAG_WARNING_MS = 2000;
 const SLOW_MS = 1000;
 
@@ -60,7 +62,7 @@ export function endpointFindings(facts: EndpointFacts, nowMs: number): Finding[]
   if (clockAheadMs !== null && Math.abs(clockAheadMs) >= CLOCK_WARNING_MS) {
     const words: Words = {
       code: 'ClockOff',
-      what: `The clock of ${address} is ${span(clockAheadMs)} ${clockAheadMs > 0 ? 'ahead of' : 'behind'} the clock of this machine, which says ${utc(nowMs)}. Certificates then count as expired or not yet valid too early, and a bucket creation that was interrupted may not be taken up again.`,
+      what: `The clock of ${address} is ${span(Math.round(clockAheadMs / CLOCK_STEP_MS) * CLOCK_STEP_MS)} ${clockAheadMs > 0 ? 'ahead of' : 'behind'} the clock of this machine, which says ${utc(nowMs)}. Certificates then count as expired or not yet valid too early, and a bucket creation that was interrupted may not be taken up again.`,
       askKmsTeam: 'Is the clock of the KMS right, and does it follow a time server?',
       doHere: 'Compare the clock of this machine with a time server too.',
     };

@@ -79,7 +79,6 @@ function explain(step: StepName, failure: Failure, endpoint: string, context: St
 function explainRefusal(step: StepName, failure: Failure, context: StepContext): Explained {
   const { right, why } = PURPOSES[step];
   const user = userOf(context);
-  const said = `The KMS said: ${failure.words}`;
   const say = (
     code: FindingCode,
     what: string,
@@ -87,7 +86,8 @@ function explainRefusal(step: StepName, failure: Failure, context: StepContext):
     doHere: string | null = null,
   ): Explained => ({
     code,
-    what: `${what} ${said}.`,
+    // The words start with "the KMS answered".
+    what: `${what} ${capital(failure.words)}.`,
     askKmsTeam,
     doHere,
   });
@@ -107,35 +107,35 @@ function explainRefusal(step: StepName, failure: Failure, context: StepContext):
     return say(
       'BatchRefused',
       'The KMS refuses a message that asks for the State of a key and for the key at once, and answers Get alone.',
-      'That a message may hold more than one batch item.',
+      'that a message may hold more than one batch item.',
     );
   }
   if (verdict.code === 'AccessDenied' && step === 'Get' && context.encryptWorks === true) {
     return say(
       'OnlyEncryptAllowed',
       `${capital(user)} may use keys inside the KMS (Encrypt works) but may not get them (Get is denied). Sealgate encrypts by itself with keys that it fetches, so it needs Get; Encrypt alone is not enough.`,
-      `For the right to get (export) symmetric keys that this user owns. Encrypt and Decrypt are not needed.`,
+      `for the right to get (export) symmetric keys that this user owns. Encrypt and Decrypt are not needed.`,
     );
   }
   if (verdict.code === 'AccessDenied') {
     return say(
       'RightMissing',
       `${capital(user)} may not ${right}; ${why}.`,
-      `For the right to ${right} (KMIP ${wireName(step)}).`,
+      `for the right to ${right} (KMIP ${wireName(step)}).`,
     );
   }
   if (step === 'Get' && NOT_EXPORTABLE.has(failure.reason ?? -1)) {
     return say(
       'KeyNotExportable',
       'The KMS makes keys for this user that may not leave it, and Sealgate needs their bytes.',
-      'That new keys of this user are exportable: neither Sensitive nor marked as not Extractable, also by a policy or template of the KMS.',
+      'that new keys of this user are exportable: neither Sensitive nor marked as not Extractable, also by a policy or template of the KMS.',
     );
   }
   if (failure.reason === OPERATION_NOT_SUPPORTED) {
     return say(
       'OperationNotSupported',
       `The KMS does not support KMIP ${wireName(step)}, without which Sealgate cannot ${right}; ${why}.`,
-      `That the operation ${wireName(step)} is enabled on the KMIP interface.`,
+      `that the operation ${wireName(step)} is enabled on the KMIP interface.`,
     );
   }
   if (verdict.code === 'NotFound') {
