@@ -117,7 +117,8 @@ test('the printed example is valid, and its settings are what it says', () => {
       name: 'team-a/keysecure',
       endpoints: [{ host: 'ks1.example.com', port: 5696, tier: 0, serverName: 'ks1.example.com' }],
       credentials: { username: 'gateway', password: 'pw' },
-      protocol: { min: '1.1', max: '1.4' },
+      protocol: { min: '1.1', max: '1.3' },
+      separateMessages: true,
       keyNamePrefix: 'sealgate',
       objectGroup: true,
       timeouts: { connectMs: 3_000, requestMs: 5_000, totalMs: 10_000 },
@@ -153,6 +154,7 @@ test('a KMS connection needs no more than endpoint, certificates and name', () =
     endpoints: [{ host: '10.0.0.1', port: 5696, tier: 0 }],
     tls: { cert: expect.any(String), key: expect.any(String), ca: expect.any(String) },
     protocol: { min: '1.1', max: '1.4' },
+    separateMessages: false,
     keyNamePrefix: 'sealgate',
     objectGroup: true,
     timeouts: { connectMs: 3_000, requestMs: 5_000, totalMs: 10_000 },
@@ -244,7 +246,7 @@ test.each<[path: string, value: unknown, problem: unknown]>([
   [
     'kmsConnections.0.kmip.protocol',
     { min: '1.4', max: '1.2' },
-    'kmsConnections[0].kmip.protocol: min must not be above max',
+    'kmsConnections[0].kmip.protocol: min must not be above max (1.4 to 1.2, with what profile KeySecureClassic says)',
   ],
   [
     'kmsConnections.0.kmip.protocol.max',

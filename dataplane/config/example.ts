@@ -50,7 +50,8 @@ kmsConnections:
         keyFile: kms/client.key
         caFile: kms/ca.crt # trust for the server's certificate
       credentialsFile: kms/user.json # optional: {"username": ..., "password": ...}
-      protocol: { min: "1.1", max: "1.4" } # optional: KMIP versions that may be negotiated
+      profile: KeySecureClassic # optional: Generic, KeySecureClassic, CipherTrustManager or PyKMIP
+      protocol: { min: "1.1", max: "1.3" } # optional: KMIP versions that may be negotiated; default: those of profile
       keyNamePrefix: sealgate # optional: starts the name of every key
       objectGroup: true # optional: put keys into the Object Group of that name
       timeouts: { connect: 3s, request: 5s, total: 10s } # optional

@@ -3,6 +3,7 @@ import { createPrivateKey, createSecretKey, type KeyObject, X509Certificate } fr
 import { relative, resolve } from 'node:path';
 import { createSecureContext } from 'node:tls';
 import type { z } from 'zod';
+import { profileWith } from '../keys/kmip/profiles.ts';
 import type { KmsConnectionSettings } from '../keys/settings.ts';
 import { problemsOf } from './problems.ts';
 import type { ReferencedFiles } from './referencedFiles.ts';
@@ -191,7 +192,7 @@ function kmsConnection(
     })),
     tls: { ...pair, ca },
     ...(credentials === undefined ? {} : { credentials }),
-    protocol: kmip.protocol,
+    ...profileWith(kmip.profile, kmip.protocol),
     keyNamePrefix: kmip.keyNamePrefix,
     objectGroup: kmip.objectGroup,
     timeouts: {

@@ -3,6 +3,7 @@
  * else: an unknown field is an error, because a setting that is silently ignored is worse than none.
  */
 import { z } from 'zod';
+import { KMIP_PROFILE_NAMES, profileWith } from '../keys/kmip/profiles.ts';
 import { domainName, duration, filePath, hostName, listenAddress } from './scalars.ts';
 
 const API_VERSION = 'config.sealgate.io/v1';
@@ -13,49 +14,60 @@ const protocolVersion = z.enum(['1.0', '1.1', '1.2', '1.3', '1.4']);
 
 const allowance = z.enum(['Allowed', 'Refused']);
 
-const kmip = z.strictObject({
-  endpoints: z
-    .array(
-      z.strictObject({
-        host: hostName,
-        port: z.int().min(1).max(65_535).default(5696),
-        serverName: hostName.optional(),
-        tier: z.int().min(0).max(15).default(0),
+const kmip = z
+  .strictObject({
+    endpoints: z
+      .array(
+        z.strictObject({
+          host: hostName,
+          port: z.int().min(1).max(65_535).default(5696),
+          serverName: hostName.optional(),
+          tier: z.int().min(0).max(15).default(0),
+        }),
+      )
+      .min(1, 'must have at least one endpoint')
+      .max(16, 'must have at most 16 endpoints')
+      .refine(
+        (endpoints) =>
+          new Set(endpoints.map(({ host, port }) => `${host}:${port}`)).size === endpoints.length,
+        {
+          error: 'must not name the same host and port twice',
+        },
+      ),
+    tls: z.strictObject({ certFile: filePath, keyFile: filePath, caFile: filePath }),
+    credentialsFile: filePath.optional(),
+    profile: z.enum(KMIP_PROFILE_NAMES).default('Generic'),
+    protocol: z
+      .strictObject({ min: protocolVersion.optional(), max: protocolVersion.optional() })
+      .prefault({}),
+    keyNamePrefix: z
+      .string()
+      .regex(
+        /^[A-Za-z0-9][A-Za-z0-9._-]{0,31}$/,
+        'must be 1 to 32 letters, digits, ".", "_" or "-", the first a letter or a digit',
+      )
+      .default('sealgate'),
+    objectGroup: z.boolean().default(true),
+    timeouts: z
+      .strictObject({
+        connect: duration('100ms', '1m').prefault('3s'),
+        request: duration('100ms', '1m').prefault('5s'),
+        total: duration('100ms', '2m').prefault('10s'),
+      })
+      .prefault({})
+      .refine(({ connect, request, total }) => connect <= total && request <= total, {
+        error: 'connect and request must not exceed total',
       }),
-    )
-    .min(1, 'must have at least one endpoint')
-    .max(16, 'must have at most 16 endpoints')
-    .refine(
-      (endpoints) => new Set(endpoints.map(({ host, port }) => `${host}:${port}`)).size === endpoints.length,
-      {
-        error: 'must not name the same host and port twice',
-      },
-    ),
-  tls: z.strictObject({ certFile: filePath, keyFile: filePath, caFile: filePath }),
-  credentialsFile: filePath.optional(),
-  protocol: z
-    .strictObject({ min: protocolVersion.default('1.1'), max: protocolVersion.default('1.4') })
-    .prefault({})
-    .refine(({ min, max }) => min <= max, { error: 'min must not be above max' }),
-  keyNamePrefix: z
-    .string()
-    .regex(
-      /^[A-Za-z0-9][A-Za-z0-9._-]{0,31}$/,
-      'must be 1 to 32 letters, digits, ".", "_" or "-", the first a letter or a digit',
-    )
-    .default('sealgate'),
-  objectGroup: z.boolean().default(true),
-  timeouts: z
-    .strictObject({
-      connect: duration('100ms', '1m').prefault('3s'),
-      request: duration('100ms', '1m').prefault('5s'),
-      total: duration('100ms', '2m').prefault('10s'),
-    })
-    .prefault({})
-    .refine(({ connect, request, total }) => connect <= total && request <= total, {
-      error: 'connect and request must not exceed total',
-    }),
-});
+  })
+  .superRefine(({ profile, protocol }, context) => {
+    const { min, max } = profileWith(profile, protocol).protocol;
+    if (min <= max) return;
+    context.addIssue({
+      code: 'custom',
+      path: ['protocol'],
+      message: `min must not be above max (${min} to ${max}, with what profile ${profile} says)`,
+    });
+  });
 
 const kmsConnection = z.strictObject({
   name: z

@@ -4,7 +4,7 @@ import { keyCheckValue } from '../crypto/dataKey.ts';
 import { KeyCache } from './cache.ts';
 import { FakeClock } from './fakeClock.testkit.ts';
 import { KmsError, type KmsErrorCode } from './keys.ts';
-import type { FetchedKey } from './kmip/client.ts';
+import type { FetchedKey } from './kmip/keyAnswers.ts';
 
 export const TTL_MS = 300_000;
 export const STALE_MS = 3_600_000;

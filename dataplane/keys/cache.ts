@@ -8,7 +8,7 @@ import type { KeyObject } from 'node:crypto';
 import { keyCheckValue } from '../crypto/dataKey.ts';
 import type { Clock } from './clock.ts';
 import { KmsError } from './keys.ts';
-import type { FetchedKey } from './kmip/client.ts';
+import type { FetchedKey } from './kmip/keyAnswers.ts';
 import type { KmsConnectionSettings } from './settings.ts';
 
 /** A lasting failure (denied, gone, wrong state) is answered from memory for at most this long. */

@@ -55,6 +55,8 @@ export class FakeKms {
   connections = 0;
   /** Versions of the headers seen, in order. */
   readonly headers: string[] = [];
+  /** Batch items of each request, in order. */
+  readonly itemCounts: number[] = [];
   /** Frames handed out and taken in; the client must have zeroed all of them. */
   readonly frames: Buffer[] = [];
   #clock: Clock;
@@ -141,6 +143,7 @@ export class FakeKms {
     const name = `${required(version, TAG.protocolVersionMajor, 'Integer')}.${required(version, TAG.protocolVersionMinor, 'Integer')}`;
     this.headers.push(name);
     const items = values(message, TAG.batchItem, 'Structure');
+    this.itemCounts.push(items.length);
     const answers: Ttlv[] = [];
     for (const item of items) {
       const result = this.versions.includes(name) ? this.#item(item) : failed(0x04);

@@ -24,6 +24,8 @@ export interface KmsConnectionSettings {
   readonly credentials?: { readonly username: string; readonly password: string };
   /** The lowest and the highest version that may be negotiated. */
   readonly protocol: { readonly min: ProtocolVersionName; readonly max: ProtocolVersionName };
+  /** State and key are asked for in two messages of one item each; default: in one message of two. */
+  readonly separateMessages?: boolean;
   /** Starts the name of every key that is created; [A-Za-z0-9._-]. */
   readonly keyNamePrefix: string;
   /** Whether Create carries an Object Group attribute (the prefix). */

@@ -1,9 +1,8 @@
 /**
  * What the gateway does with keys in one KMS, in Fetch mode: create, find, activate and fetch a bucket key.
  *
- * Owns the meaning of KMIP answers (State, result reasons) and tells it as KmsError. Keeps no key: the cache does.
+ * Owns what is asked of which endpoint, and tells failures as KmsError. Keeps no key: the cache does.
  */
-import type { KeyObject } from 'node:crypto';
 import type { Clock } from '../clock.ts';
 import { KmsError, type LocatedKey } from '../keys.ts';
 import type { KmsConnectionSettings, KmsEndpoint } from '../settings.ts';
@@ -11,28 +10,17 @@ import { type Connect, tlsConnector } from './connection.ts';
 import { type EndpointObserver, type EndpointStatus, KmipEndpoint, payloadOf } from './endpoint.ts';
 import { type Answer, type Ask, EndpointGroup } from './endpointGroup.ts';
 import { KmipError } from './errors.ts';
-import { valueOf } from './fields.ts';
-import type { ItemResult, RequestItem } from './messages.ts';
+import { type FetchedKey, fetchFrom, isGone, notOurs, OUR_ATTRIBUTES, readState } from './keyAnswers.ts';
+import type { RequestItem } from './messages.ts';
 import * as operations from './operations.ts';
 import { judge } from './reasons.ts';
 import { waitForReplication } from './replication.ts';
-import { AES, ENCRYPT_DECRYPT, STATE } from './tags.ts';
-import { type Ttlv, TtlvError } from './ttlv.ts';
+import { STATE } from './tags.ts';
 
 /** KMIP names that need no escaping anywhere. */
 const KEY_NAME = /^[A-Za-z0-9._-]{1,128}$/;
-/** The KMS's clock may be behind ours by this much when an unfinished Create is looked for. */
-const INITIAL_DATE_SLACK_MS = 15 * 60 * 1000;
 /** Keys whose endpoint is remembered: between Create and the end of Activate, so a few at a time. */
 const HOMES_LIMIT = 1000;
-
-/** A key that may be used, and for what. */
-export interface FetchedKey {
-  readonly key: KeyObject;
-  /** Only an Active key may protect new data. */
-  readonly writable: boolean;
-  readonly compromised: boolean;
-}
 
 export class KmipClient {
   readonly settings: KmsConnectionSettings;
@@ -90,7 +78,7 @@ export class KmipClient {
    */
   async fetchKey(kmsId: string): Promise<FetchedKey> {
     return await this.#run('read', async (deadlineMs) => {
-      return (await this.#group.any(fetchFrom(kmsId), deadlineMs)).value;
+      return (await this.#group.any(this.#fetchFrom(kmsId), deadlineMs)).value;
     });
   }
 
@@ -149,10 +137,13 @@ export class KmipClient {
     return await this.#run('change', async (deadlineMs) => {
       const item = operations.activate(kmsId);
       const endpoint = await this.#step(kmsId, item, (state) => state !== STATE.preActive, deadlineMs);
-      const fetched = await this.#group.any(fetchFrom(kmsId), deadlineMs, endpoint);
+      const fetched = await this.#group.any(this.#fetchFrom(kmsId), deadlineMs, endpoint);
       if (fetched.value.writable) {
         const others = this.#group.others(fetched.endpoint);
-        await waitForReplication(others, fetchFrom(kmsId), fetched.value, { clock: this.#clock, deadlineMs });
+        await waitForReplication(others, this.#fetchFrom(kmsId), fetched.value, {
+          clock: this.#clock,
+          deadlineMs,
+        });
       }
       this.#homes.delete(kmsId);
       return fetched.value;
@@ -242,6 +233,10 @@ export class KmipClient {
     }
   }
 
+  #fetchFrom(kmsId: string): Ask<FetchedKey> {
+    return fetchFrom(kmsId, this.settings.separateMessages ?? false);
+  }
+
   /** Notes where a key is sure to be; gives the key's identifier. */
   #remember({ endpoint, value: kmsId }: Answer<string>): string {
     this.#homes.set(kmsId, endpoint);
@@ -271,72 +266,4 @@ export class KmipClient {
   }
 }
 
-const OUR_ATTRIBUTES = [
-  'Cryptographic Algorithm',
-  'Cryptographic Length',
-  'Cryptographic Usage Mask',
-  'Initial Date',
-];
-
-/** Asks one endpoint for State and key in one message. */
-const fetchFrom =
-  (kmsId: string): Ask<FetchedKey> =>
-  async (endpoint, attempt) =>
-    await endpoint.request(
-      [operations.getAttributes(kmsId, ['State']), operations.get(kmsId)],
-      (results) => usableKey(results, kmsId),
-      attempt,
-    );
-
 const messageOf = (error: unknown): string => (error instanceof Error ? error.message : 'unknown error');
-
-function readState(result: ItemResult | undefined): number {
-  const state = operations.readAttributes(payloadOf(result)).get('State');
-  if (state === undefined) throw new TtlvError('the server sent no State');
-  return valueOf(state, 'Enumeration');
-}
-
-const isGone = (state: number): boolean => state === STATE.destroyed || state === STATE.destroyedCompromised;
-
-/** KMIP 1.4 section 3.22, read strictly: what is neither Active, Deactivated nor Compromised is not used. */
-function usableKey([attributes, got]: ItemResult[], kmsId: string): FetchedKey {
-  const state = readState(attributes);
-  if (isGone(state)) {
-    throw new KmsError('NotFound', `key ${kmsId} is destroyed`);
-  }
-  if (state === STATE.preActive)
-    throw new KmipError('PreActive', `key ${kmsId} is Pre-Active`, { sent: true });
-  if (state !== STATE.active && state !== STATE.deactivated && state !== STATE.compromised) {
-    throw new KmsError('InvalidState', `key ${kmsId} is in state ${state}`);
-  }
-  if (got?.status === 'failure' && state !== STATE.active && judgedDenied(got.reason)) {
-    throw new KmsError('InvalidState', `the KMS gives out key ${kmsId} in its state ${state} no more`);
-  }
-  return {
-    key: operations.readKey(payloadOf(got), kmsId),
-    writable: state === STATE.active,
-    compromised: state === STATE.compromised,
-  };
-}
-
-/** 1.x servers say Permission Denied also for a wrong state. */
-const judgedDenied = (reason: number | null): boolean =>
-  judge(new KmipError('Result', '', { sent: true, reason })).code === 'AccessDenied';
-
-/** Why a located key cannot be the one that our unfinished Create made, or null when it can. */
-function notOurs(attributes: ReadonlyMap<string, Ttlv>, reservedMs: number): string | null {
-  const number = (name: string): number | null => {
-    const item = attributes.get(name);
-    if (item === undefined) return null;
-    return valueOf(item, name === 'Cryptographic Algorithm' ? 'Enumeration' : 'Integer');
-  };
-  if (number('Cryptographic Algorithm') !== AES) return 'its algorithm is not AES';
-  if (number('Cryptographic Length') !== 256) return 'its length is not 256 bits';
-  if (number('Cryptographic Usage Mask') !== ENCRYPT_DECRYPT)
-    return 'its usage mask is not Encrypt and Decrypt';
-  const initialDate = attributes.get('Initial Date');
-  if (initialDate === undefined) return 'it has no Initial Date';
-  const createdMs = Number(valueOf(initialDate, 'DateTime')) * 1000;
-  if (createdMs < reservedMs - INITIAL_DATE_SLACK_MS) return 'it is older than the reservation of its name';
-  return null;
-}

@@ -1,10 +1,10 @@
 /** Waits until a key that was made on one endpoint has reached the others: a bucket must not depend on one of them. */
 import type { Clock } from '../clock.ts';
 import { KmsError } from '../keys.ts';
-import type { FetchedKey } from './client.ts';
 import type { KmipEndpoint } from './endpoint.ts';
 import type { Ask } from './endpointGroup.ts';
 import { KmipError } from './errors.ts';
+import type { FetchedKey } from './keyAnswers.ts';
 import { judge } from './reasons.ts';
 
 const FIRST_PAUSE_MS = 100;
