@@ -176,6 +176,24 @@ describe('the first lines of sealgate doctor kmip name the cause', () => {
     expectNothingLeft(kms, json);
   });
 
+  it('when the clock of PyKMIP is three hours ahead', async () => {
+    const ahead = await startPykmip({
+      folder: join(folder, 'ahead'),
+      certificateFolder: pykmip.certificates.folder,
+      clockAheadMs: 3 * 3_600_000,
+    });
+    try {
+      const { code, text, json } = await doctorReports(await configured(ahead.port));
+      expect(code).toBe(1);
+      expect(firstLines(text)).toMatch(
+        /PROBLEM ClockOff: The clock of .* is 3 hours ahead of the clock of this/,
+      );
+      expect(problemsIn(json)).toEqual(['ClockOff']);
+    } finally {
+      await ahead.kill();
+    }
+  });
+
   it('when the clock here is wrong: then all certificates are out of their dates', async () => {
     const late = await makeClientCertificate({ ...certificates, folder }, 'late-too', -1);
     await using kms = await startScriptedKms({ certificates });

@@ -37,6 +37,8 @@ export interface PykmipOptions {
   readonly certificateFolder?: string;
   /** The database file; default: one in `folder`. Servers that share one act as a replicated cluster. */
   readonly database?: string;
+  /** How far the server's clock is ahead; not that of OpenSSL, which judges certificates. */
+  readonly clockAheadMs?: number;
 }
 
 export interface Pykmip {
@@ -108,9 +110,10 @@ export async function startPykmip(options: PykmipOptions): Promise<Pykmip> {
     signalGroup(running, 'SIGKILL');
     await gone;
   };
+  const env = await clockEnvironment(folder, options.clockAheadMs ?? 0);
   const start = async (): Promise<void> => {
     starts += 1;
-    server = await launch(folder, configuration, `server-${starts}.log`);
+    server = await launch(folder, configuration, `server-${starts}.log`, env);
   };
   const edit = <T>(work: (db: DatabaseSync) => T): T => {
     const db = new DatabaseSync(database, { timeout: 5000, enableForeignKeyConstraints: false });
@@ -187,13 +190,31 @@ function logFiles(folder: string): string[] {
   return readdirSync(folder).filter((name) => /^server-\d+\.log(\.\d+)?$/.test(name));
 }
 
+/** Python imports sitecustomize before anything else: there its clock can be set, for this server alone. */
+async function clockEnvironment(folder: string, aheadMs: number): Promise<NodeJS.ProcessEnv> {
+  if (aheadMs === 0) return process.env;
+  const modules = path.join(folder, 'python');
+  await mkdir(modules, { recursive: true });
+  await writeFile(
+    path.join(modules, 'sitecustomize.py'),
+    `import time\n_right = time.time\ntime.time = lambda: _right() + ${aheadMs / 1000}\n`,
+  );
+  return { ...process.env, PYTHONPATH: modules };
+}
+
 /** Starts the server in a process group of its own and waits for its ready line. */
-async function launch(folder: string, configuration: string, logName: string): Promise<ChildProcess> {
+async function launch(
+  folder: string,
+  configuration: string,
+  logName: string,
+  env: NodeJS.ProcessEnv,
+): Promise<ChildProcess> {
   const logFile = path.join(folder, logName);
   const output = openSync(path.join(folder, 'output.log'), 'a');
   const command = [PYTHON, '-W', 'ignore', PYKMIP_SERVER, '-f', configuration, '-l', logFile];
   const server = spawn('/bin/sh', ['-c', END_WITH_STARTER, 'pykmip', ...command], {
     cwd: folder,
+    env,
     detached: true,
     stdio: ['pipe', output, output],
   });
