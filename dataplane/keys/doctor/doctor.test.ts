@@ -75,6 +75,12 @@ test('a KMS that takes one request at a time is told as such', async () => {
   expect(problemsOf(await run())).toEqual(['BatchRefused']);
 });
 
+test('a profile that asks in two messages is obeyed', async () => {
+  const { kms, run } = setUpDoctor(1, { separateMessages: true });
+  expect(problemsOf(await run())).toEqual([]);
+  expect(Math.max(...kms.itemCounts)).toBe(1);
+});
+
 test('an Object Group that the KMS refuses is found by asking once more without it', async () => {
   const { kms, run } = setUpDoctor();
   kms.refuse = (asked) => (asked === 'Create' && kms.count('Create') === 1 ? 0x07 : null);

@@ -1,10 +1,9 @@
 /** How long another endpoint takes to know a new key, and whether it gives the same one. */
 import type { KeyObject } from 'node:crypto';
 import type { Clock } from '../clock.ts';
-import { payloadOf } from '../kmip/endpoint.ts';
-import * as operations from '../kmip/operations.ts';
 import { STATE } from '../kmip/tags.ts';
-import { stateIn, verdictOn } from './keyState.ts';
+import { askKey } from './keyQuestion.ts';
+import { verdictOn } from './keyState.ts';
 import { pause } from './pause.ts';
 import { type DoctorSession, type Failure, StepFailed } from './session.ts';
 
@@ -28,6 +27,8 @@ interface NewKey {
   readonly key: KeyObject;
   /** When it became Active, on the clock's scale. */
   readonly activeMs: number;
+  /** Whether State and key are asked for in two messages. */
+  readonly separate: boolean;
 }
 
 /** Asks each endpoint for the key until it has it. Never rejects but for faults of our own. */
@@ -41,22 +42,16 @@ export async function watchReplication(
 
 async function watch(
   session: DoctorSession,
-  { kmsId, key, activeMs }: NewKey,
+  { kmsId, key, activeMs, separate }: NewKey,
   { clock, signal }: { readonly clock: Clock; readonly signal: AbortSignal },
 ): Promise<Replication> {
   const endpoint = session.address;
   for (;;) {
     let failure: Failure | null = null;
     try {
-      const got = await session.ask(
-        'Get',
-        [operations.getAttributes(kmsId, ['State']), operations.get(kmsId)],
-        ([attributes, answer]) =>
-          stateIn(attributes) === STATE.active ? operations.readKey(payloadOf(answer), kmsId) : null,
-        { quiet: true },
-      );
-      if (got !== null)
-        return { endpoint, lagMs: clock.now() - activeMs, sameKey: got.equals(key), failure: null };
+      const got = await askKey(session, kmsId, { step: 'Get', separate, quiet: true });
+      if (got.state === STATE.active)
+        return { endpoint, lagMs: clock.now() - activeMs, sameKey: got.key.equals(key), failure: null };
     } catch (error) {
       if (!(error instanceof StepFailed)) throw error;
       failure = error.failure;

@@ -108,6 +108,7 @@ function explainRefusal(step: StepName, failure: Failure, context: StepContext):
       'BatchRefused',
       'The KMS refuses a message that asks for the State of a key and for the key at once, and answers Get alone.',
       'that a message may hold more than one batch item.',
+      'Or set profile of this connection to one that asks in two messages, such as CipherTrustManager.',
     );
   }
   if (verdict.code === 'AccessDenied' && step === 'Get' && context.encryptWorks === true) {

@@ -2,16 +2,17 @@
  * One throw-away key through its whole life, as the gateway treats a bucket's key, and out of the KMS again whatever
  * happens. Create is sent once (and once more without Object Group, only after the KMS has refused it in so many words).
  */
-import { type KeyObject, randomBytes } from 'node:crypto';
+import { randomBytes } from 'node:crypto';
 import type { Clock } from '../clock.ts';
 import { payloadOf } from '../kmip/endpoint.ts';
 import * as operations from '../kmip/operations.ts';
 import { AES, ENCRYPT_DECRYPT } from '../kmip/tags.ts';
 import type { KmsConnectionSettings } from '../settings.ts';
+import { askKey } from './keyQuestion.ts';
 import { stateIn, verdictOn } from './keyState.ts';
 import { type Removal, removeKey } from './removal.ts';
 import { type Replication, watchReplication } from './replication.ts';
-import { type DoctorSession, StepFailed, type StepName } from './session.ts';
+import { type DoctorSession, StepFailed } from './session.ts';
 
 /** Get is measured this often: enough for a median, and nothing to a KMS. */
 const GETS = 5;
@@ -53,7 +54,7 @@ type Learned = { -readonly [name in keyof KeyTrial]: KeyTrial[name] };
 /** Runs the trial on the first session; the others are asked for the key. Never rejects but for faults of our own. */
 export async function tryKey(
   sessions: readonly [DoctorSession, ...DoctorSession[]],
-  settings: Pick<KmsConnectionSettings, 'keyNamePrefix' | 'objectGroup'>,
+  settings: Pick<KmsConnectionSettings, 'keyNamePrefix' | 'objectGroup' | 'separateMessages'>,
   { clock, signal, random = () => randomBytes(8).toString('hex') }: TrialDeps,
 ): Promise<KeyTrial> {
   const learned: Learned = {
@@ -85,7 +86,7 @@ export async function tryKey(
 /** The life itself; what fails for good ends it with StepFailed. */
 async function lead(
   sessions: readonly [DoctorSession, ...DoctorSession[]],
-  settings: Pick<KmsConnectionSettings, 'keyNamePrefix' | 'objectGroup'>,
+  settings: Pick<KmsConnectionSettings, 'keyNamePrefix' | 'objectGroup' | 'separateMessages'>,
   learned: Learned,
   { clock, signal }: { readonly clock: Clock; readonly signal: AbortSignal },
 ): Promise<void> {
@@ -110,21 +111,24 @@ async function lead(
   await session.ask('Activate', [operations.activate(kmsId)], ([result]) => payloadOf(result).length);
   const activeMs = clock.now();
   signal.throwIfAborted();
-  const key = await attempt(() => get(session, 'Get', kmsId, learned));
-  if (key === null) {
+  const separate = settings.separateMessages ?? false;
+  const got = await attempt(() => askKey(session, kmsId, { step: 'Get', separate }));
+  if (got === null) {
     learned.getAloneWorks = await getsAlone(session, kmsId);
     if (!learned.getAloneWorks) learned.encryptWorks = await encrypts(session, kmsId);
     return;
   }
-  learned.replication = await watchReplication(others, { kmsId, key, activeMs }, { clock, signal });
+  const { key } = got;
+  learned.activeState = got.state;
+  learned.replication = await watchReplication(others, { kmsId, key, activeMs, separate }, { clock, signal });
   for (let more = 1; more < GETS; more += 1) {
     signal.throwIfAborted();
-    await get(session, 'Get', kmsId, learned);
+    await askKey(session, kmsId, { step: 'Get', separate });
   }
   signal.throwIfAborted();
   await session.ask('Revoke', [operations.revoke(kmsId)], ([result]) => payloadOf(result).length);
-  const deactivated = await attempt(() => get(session, 'GetDeactivated', kmsId, learned));
-  learned.readableWhenDeactivated = deactivated?.equals(key) ?? false;
+  const deactivated = await attempt(() => askKey(session, kmsId, { step: 'GetDeactivated', separate }));
+  learned.readableWhenDeactivated = deactivated?.key.equals(key) ?? false;
   await session.ask('Destroy', [operations.destroy(kmsId)], ([result]) => payloadOf(result).length);
 }
 
@@ -155,24 +159,6 @@ async function create(
   const kmsId = await send(null);
   learned.objectGroupRefused = true;
   return kmsId;
-}
-
-/** State and key in one message, as the gateway asks for them. */
-async function get(
-  session: DoctorSession,
-  step: StepName,
-  kmsId: string,
-  learned: Learned,
-): Promise<KeyObject> {
-  return await session.ask(
-    step,
-    [operations.getAttributes(kmsId, ['State']), operations.get(kmsId)],
-    ([attributes, got]) => {
-      const state = stateIn(attributes);
-      if (step === 'Get') learned.activeState = state;
-      return operations.readKey(payloadOf(got), kmsId);
-    },
-  );
 }
 
 async function getsAlone(session: DoctorSession, kmsId: string): Promise<boolean> {
