@@ -153,6 +153,26 @@ describe('a key that cannot be had', () => {
   });
 });
 
+test('objects under a key version that is out of use are told, and a count that is wrong', async () => {
+  await using engine = await openEngine();
+  const { bucketUid } = await sealedBucket(engine, 3);
+  const away = (stores: Stores): Stores => ({
+    ...stores,
+    keys: { bucketKey: () => Promise.reject(new KmsError('Unavailable', 'away')) },
+  });
+  expect((await verifyEngine(engine, {}, away)).findings).toEqual([]);
+  engine.edit('UPDATE key_usage SET versions = versions - 1, uploads = 1');
+  const row = await engine.metadata.keyVersion(bucketUid, 1);
+  if (row === null) throw new Error('no key version');
+  await engine.metadata.putKeyVersion({ ...row, revision: row.revision + 1, state: 'Revoked' });
+  const place = { bucket: 'sealed', keyVersion: 1 };
+  const retired = '3 objects and 0 uploads are under a key version that is Revoked';
+  const miscounted = '2 objects and 1 uploads are said to be under the key version, there are 3 and 0';
+  expect((await verifyEngine(engine, {}, away)).findings).toEqual([
+    { ...place, what: `${retired}; ${miscounted}` },
+  ]);
+});
+
 describe('beside a data plane that writes', () => {
   test('an object that was replaced or deleted between two looks is no finding', async () => {
     await using engine = await openEngine();

@@ -129,6 +129,9 @@ const damages: Damage[] = [
       (bucket) => stand.edit(`DELETE FROM object_version WHERE ${inBucket(bucket, 'inline')}`),
       (bucket) => [
         { bucket, what: expect.stringContaining('usage says 5 objects') },
+        ...(bucket === 'sealed'
+          ? [{ bucket, keyVersion: 1, what: expect.stringContaining('said to be under the key version') }]
+          : []),
         { bucket, key: 'inline', what: 'listings show a version that is not there' },
       ],
     ),
@@ -224,6 +227,19 @@ const damages: Damage[] = [
         first(stand.filesOf('clear', 'blob-2')).slice(-32),
       ),
     found: [{ bucket: 'clear', key: 'blob-2', what: expect.stringContaining('CRC') }],
+  },
+  {
+    name: 'the count of what is under a key version',
+    harm: () => stand.edit('UPDATE key_usage SET versions = 0'),
+    found: [
+      {
+        bucket: 'sealed',
+        keyVersion: 1,
+        what: expect.stringMatching(
+          /^0 objects and 1 uploads are said to be under the key version, there are \d and 1$/,
+        ),
+      },
+    ],
   },
   {
     name: 'the key in the KMS',

@@ -18,7 +18,7 @@ import { GarbageReads } from './garbageReads.ts';
 import { ObjectReads, snapshot, type VersionEntry } from './objectReads.ts';
 import { OlderReads } from './olderReads.ts';
 import { Pins } from './pins.ts';
-import { RotationReads } from './rotationReads.ts';
+import { type KeyUsesEntry, RotationReads } from './rotationReads.ts';
 import { UploadReads } from './uploadReads.ts';
 
 /** The reading half of Metadata. */
@@ -77,6 +77,7 @@ export interface Inventory {
   readonly versions: (query: VersionsQuery) => Promise<readonly AuditedVersion[]>;
   readonly strayKeys: (bucketUid: Id, after: Uint8Array, limit: number) => Promise<readonly Uint8Array[]>;
   readonly usageEntry: (bucketUid: Id) => Promise<UsageEntry>;
+  readonly keyUsesEntry: (bucketUid: Id) => Promise<KeyUsesEntry>;
   readonly uploads: (
     bucketUid: Id,
     after: Pick<UploadEntry, 'key' | 'uploadId'> | null,
@@ -164,6 +165,7 @@ export function openReads(path: string, controlKey: KeyObject): Reads {
       ),
     strayKeys: (bucketUid, after, limit) => answer(() => audit.strayKeys(bucketUid, after, limit)),
     usageEntry: (bucketUid) => answer(() => audit.usage(bucketUid)),
+    keyUsesEntry: (bucketUid) => answer(() => rotation.keyUsesEntry(bucketUid)),
     uploads: (bucketUid, after, limit) => answer(() => audit.uploads(bucketUid, after, limit)),
     partsWithoutBlob: (uploadId, afterPartNumber, limit) =>
       answer(() => audit.partsWithoutBlob(uploadId, afterPartNumber, limit)),

@@ -11,11 +11,17 @@ import type {
   SealedVersion,
   UploadPosition,
 } from '../metadata.ts';
-import { bytes, integer, optionalBytes, text } from './columns.ts';
+import { bytes, integer, optionalBytes, type Row, text } from './columns.ts';
 import { snapshot } from './objectReads.ts';
 
 type SealedVersionsQuery = Parameters<Metadata['sealedVersions']>[0];
 type SealedUploadsQuery = Parameters<Metadata['sealedUploads']>[0];
+
+/** Uses of each key version: what is kept of them, and what the rows add up to. */
+export interface KeyUsesEntry {
+  readonly stored: ReadonlyMap<number, KeyUses>;
+  readonly counted: ReadonlyMap<number, KeyUses>;
+}
 
 const nothing = new Uint8Array(0);
 
@@ -27,6 +33,7 @@ export class RotationReads {
   readonly #lastUpload: StatementSync;
   readonly #uploads: StatementSync;
   readonly #jobState: StatementSync;
+  readonly #counted: StatementSync;
 
   constructor(db: DatabaseSync) {
     this.#db = db;
@@ -53,18 +60,25 @@ export class RotationReads {
        WHERE bucket_uid = ? AND (key, upload_id) > (?, ?) AND (key, upload_id) <= (?, ?) AND n < ?
        ORDER BY key, upload_id`,
     );
+    this.#counted = db.prepare(
+      `SELECT n, sum(versions) AS versions, sum(uploads) AS uploads FROM (
+         SELECT n, 1 AS versions, 0 AS uploads FROM object_version WHERE bucket_uid = ?1 AND n IS NOT NULL
+         UNION ALL SELECT n, 0, 1 FROM upload WHERE bucket_uid = ?1 AND n IS NOT NULL
+       ) GROUP BY n`,
+    );
     this.#jobState = db.prepare('SELECT state FROM job_state WHERE kind = ? AND bucket_uid = ?');
   }
 
   keyUses(bucketUid: Id): ReadonlyMap<number, KeyUses> {
-    return new Map(
-      this.#uses
-        .all(bucketUid)
-        .map((row) => [
-          integer(row, 'n'),
-          { versions: integer(row, 'versions'), uploads: integer(row, 'uploads') },
-        ]),
-    );
+    return usesIn(this.#uses.all(bucketUid));
+  }
+
+  /** The uses that are kept, and those that all rows add up to, at one instant. Reads every row: for a person who waits. */
+  keyUsesEntry(bucketUid: Id): KeyUsesEntry {
+    return snapshot(this.#db, () => ({
+      stored: this.keyUses(bucketUid),
+      counted: usesIn(this.#counted.all(bucketUid)),
+    }));
   }
 
   versions({ bucketUid, below, after, limit }: SealedVersionsQuery): SealedPage<SealedVersion, KeyPosition> {
@@ -109,4 +123,13 @@ export class RotationReads {
     const row = this.#jobState.get(kind, bucketUid);
     return row === undefined ? null : text(row, 'state');
   }
+}
+
+function usesIn(rows: readonly Row[]): ReadonlyMap<number, KeyUses> {
+  return new Map(
+    rows.map((row) => [
+      integer(row, 'n'),
+      { versions: integer(row, 'versions'), uploads: integer(row, 'uploads') },
+    ]),
+  );
 }
