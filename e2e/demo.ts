@@ -17,7 +17,7 @@ import {
   S3ServiceException,
 } from '@aws-sdk/client-s3';
 import { sdkClient } from './harness/clients.ts';
-import { type Pykmip, startPykmip } from './harness/pykmip.ts';
+import { type DemoKms, startDemoKms } from './harness/demoKms.ts';
 import { type Sealgate, startSealgate } from './harness/sealgate.ts';
 
 const FOLDER = resolve('.demo');
@@ -101,21 +101,17 @@ function hexdump(bytes: Buffer): string {
   return lines.join('\n');
 }
 
-async function startAll(): Promise<{ pykmip: Pykmip; server: Sealgate }> {
-  const pykmip = await step(
-    'Starting a KMIP server (PyKMIP) with certificates made on the spot',
-    async () => {
-      const started = await startPykmip({ folder: join(FOLDER, 'kms') });
-      say(`  mutual TLS on ${started.host}:${started.port}`);
-      return started;
-    },
-  );
+async function startAll(): Promise<{ kms: DemoKms; server: Sealgate }> {
+  const kms = await step('Starting a KMIP server with certificates made on the spot', async () => {
+    const started = await startDemoKms(join(FOLDER, 'kms'));
+    say(`  ${started.product}; mutual TLS on ${started.host}:${started.port}`);
+    return started;
+  });
   const port = (await isFree(PREFERRED_PORT)) ? PREFERRED_PORT : 0;
   const server = await step('Starting the data plane: SQLite metadata, blobs as files', async () => {
-    const { ca, clientCert, clientKey } = pykmip.certificates;
     const started = await startSealgate({
       folder: FOLDER,
-      kms: { port: pykmip.port, certificates: { ca, cert: clientCert, key: clientKey } },
+      kms,
       configPatch: (config) => {
         config['s3'] = { listen: `127.0.0.1:${port}`, domains: [] };
       },
@@ -123,10 +119,10 @@ async function startAll(): Promise<{ pykmip: Pykmip; server: Sealgate }> {
     say(`  S3 on ${started.endpoint}, metrics on ${started.monitoringEndpoint}/metrics`);
     return started;
   }).catch(async (error: unknown) => {
-    await pykmip.kill();
+    await kms.stop();
     throw error;
   });
-  return { pykmip, server };
+  return { kms, server };
 }
 
 /** Shows a refusal and holds the server to it. */
@@ -148,7 +144,7 @@ async function showRefusal(client: S3Client, bucket: string, value: string): Pro
   throw new DemoFailed(`a PUT with x-amz-server-side-encryption: ${value} into ${bucket} was accepted`);
 }
 
-async function tour(pykmip: Pykmip, server: Sealgate): Promise<void> {
+async function tour(kms: DemoKms, server: Sealgate): Promise<void> {
   const s3 = sdkClient(server);
   await step(
     `Creating the encrypted bucket "${BUCKET}" (x-amz-scal-server-side-encryption: AES256)`,
@@ -157,7 +153,7 @@ async function tour(pykmip: Pykmip, server: Sealgate): Promise<void> {
       await creating.send(new CreateBucketCommand({ Bucket: BUCKET }));
       creating.destroy();
       await s3.send(new HeadBucketCommand({ Bucket: BUCKET }));
-      const created = pykmip.requestCount('Create');
+      const created = kms.creations();
       say(`  the KMS generated its key: ${created} KMIP Create so far; no key is written to our disk`);
       require(created === 1, 'the key came from the KMS');
     },
@@ -207,7 +203,7 @@ async function tour(pykmip: Pykmip, server: Sealgate): Promise<void> {
   s3.destroy();
 }
 
-async function writeEnv(pykmip: Pykmip, server: Sealgate): Promise<void> {
+async function writeEnv(kms: DemoKms, server: Sealgate): Promise<void> {
   const variables = {
     AWS_ENDPOINT_URL_S3: server.endpoint,
     AWS_ACCESS_KEY_ID: server.accessKeyId,
@@ -216,7 +212,7 @@ async function writeEnv(pykmip: Pykmip, server: Sealgate): Promise<void> {
     AWS_DEFAULT_REGION: server.region,
     SEALGATE_CONFIG: server.configFile,
     SEALGATE_DATA: server.dataFolder,
-    SEALGATE_KMIP: `${pykmip.host}:${pykmip.port}`,
+    SEALGATE_KMIP: `${kms.host}:${kms.port}`,
   };
   const lines = Object.entries(variables).map(([name, value]) => `export ${name}='${value}'\n`);
   await writeFile(join(FOLDER, 'env'), lines.join(''), { mode: 0o600 });
@@ -247,10 +243,10 @@ async function main(): Promise<number> {
   rmSync(FOLDER, { recursive: true, force: true });
   await mkdir(FOLDER, { recursive: true, mode: 0o700 });
   await writeFile(join(FOLDER, 'demo.pid'), String(process.pid));
-  const { pykmip, server } = await startAll();
+  const { kms, server } = await startAll();
   try {
-    await tour(pykmip, server);
-    await writeEnv(pykmip, server);
+    await tour(kms, server);
+    await writeEnv(kms, server);
     say(`\nAll of this was true. The tour took ${((performance.now() - started) / 1000).toFixed(1)} s.`);
     if (process.env['ONCE'] === '1') return 0;
     sayClients(server);
@@ -266,7 +262,7 @@ async function main(): Promise<number> {
     return 0;
   } finally {
     await server.stop();
-    await pykmip.kill();
+    await kms.stop();
     rmSync(join(FOLDER, 'demo.pid'), { force: true });
   }
 }

@@ -17,6 +17,8 @@ import {
   makeClientCertificate,
   makeServerCertificate,
 } from '../harness/certificates.ts';
+import { createBucket } from '../harness/clients.ts';
+import { startDemoKms } from '../harness/demoKms.ts';
 import { newKeyStore } from '../harness/scriptedKms/keyStore.ts';
 import { OPERATIONS, type Operation, REASON, STATES, T } from '../harness/scriptedKms/numbers.ts';
 import type { RequestBehaviour } from '../harness/scriptedKms/script.ts';
@@ -26,6 +28,8 @@ import {
   startScriptedKms,
 } from '../harness/scriptedKms/scriptedKms.ts';
 import * as wire from '../harness/scriptedKms/wire.ts';
+import { startSealgate } from '../harness/sealgate.ts';
+import { send } from '../harness/signedRequest.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'sealgate-scripted-'));
 let certificates: Certificates;
@@ -415,6 +419,18 @@ describe('connections', () => {
     await server.resume();
     await open(server);
   });
+});
+
+it('stands in for PyKMIP in the demo where that is not installed', async () => {
+  const kms = await startDemoKms(join(folder, 'demo'), false);
+  const server = await startSealgate({ folder: join(folder, 'sealgate'), kms });
+  await createBucket(server, 'invoices', true);
+  expect((await send(server, { method: 'PUT', path: '/invoices/1', body: Buffer.from('1') })).status).toBe(
+    200,
+  );
+  expect(kms.creations()).toBe(1);
+  await server.stop();
+  await kms.stop();
 });
 
 describe('two servers on one store', () => {

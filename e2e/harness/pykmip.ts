@@ -79,6 +79,9 @@ export interface Pykmip {
   connectionCount(): number;
 }
 
+/** Whether Debian's package is there. */
+export const pykmipIsInstalled = (): boolean => existsSync(PYKMIP_SERVER);
+
 /**
  * Starts PyKMIP and resolves when it accepts connections (about a second).
  * Rejects with the end of its log when it does not come up.
