@@ -26,6 +26,8 @@ export class Breaker {
   #state: BreakerState = 'Unknown';
   #lastError: string | null = null;
   #suspect = false;
+  /** Whether the doubt cost a request its whole time limit. */
+  #slowDoubt = false;
   #falls = 0;
   #failedProbes = 0;
   #lastFallMs = 0;
@@ -65,7 +67,8 @@ export class Breaker {
     this.#heardMs = this.#clock.now();
     this.#failedProbes = 0;
     this.#lastError = null;
-    if (this.#falls > 0 && (this.#state === 'Down' || this.#suspect)) {
+    // A connection that broke at once cost nobody anything: once a probe is answered all is as before.
+    if (this.#falls > 0 && (this.#state === 'Down' || (this.#suspect && this.#slowDoubt))) {
       this.#steadyAtMs = this.#heardMs + Math.min(PROBATION_MAX_MS, PROBATION_MS * 2 ** (this.#falls - 1));
     }
     this.#suspect = false;
@@ -84,6 +87,7 @@ export class Breaker {
     if (this.#closed || this.#state === 'Down' || this.#suspect) return;
     if (slow) this.#fall();
     this.#suspect = true;
+    this.#slowDoubt = slow;
     this.#lastError = why;
     this.#schedule(0);
   }
