@@ -152,6 +152,18 @@ describe('rewrap', () => {
     expect(await states()).toEqual(['1 Revoked', '2 Current']);
   });
 
+  test.each(['no JSON', '{"target":"x"}', '""'])(
+    'begins anew where %s stands in place of its progress',
+    async (text) => {
+      await putSealed(life, bucket, 'o', 'content');
+      await rotate('r1');
+      engine.edit("INSERT OR REPLACE INTO job_state VALUES ('rewrap', ?, ?)", bucket.bucketUid, text);
+      await life.settle();
+      expect(await states()).toEqual(['1 Revoked', '2 Current']);
+      expect(await readSealed(life, bucket, 'o')).toBe('content');
+    },
+  );
+
   test('goes on where it was when the bucket is rotated again meanwhile', async () => {
     await putSealed(life, bucket, 'o', 'content');
     await rotate('r1');

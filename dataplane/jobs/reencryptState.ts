@@ -1,6 +1,7 @@
 /** How far the re-encryption of one bucket has come, as it is written down: after a crash it goes on from there. */
 import { z } from 'zod';
 import type { Id, KeyPosition, Metadata } from '../metadata/metadata.ts';
+import { storedJson } from './storedJson.ts';
 
 export interface ReencryptState {
   /** Data keys that are older than this key version are replaced. */
@@ -31,27 +32,13 @@ const stored = z.object({
   bytes: count,
 });
 
-/** No MAC covers the text: whatever stands there must not end the jobs. */
-const storedText = z
-  .string()
-  .transform((text, context): unknown => {
-    try {
-      return JSON.parse(text);
-    } catch (error) {
-      if (!(error instanceof SyntaxError)) throw error;
-      context.addIssue({ code: 'custom', message: 'not JSON' });
-      return z.NEVER;
-    }
-  })
-  .pipe(stored);
-
 /** What was written down for this bucket; null when nothing was asked for, or nothing that this build understands. */
 export async function loadReencryptState(
   metadata: Pick<Metadata, 'jobState'>,
   bucketUid: Id,
 ): Promise<ReencryptState | null> {
   const text = await metadata.jobState('reencrypt', bucketUid);
-  const parsed = storedText.safeParse(text);
+  const parsed = storedJson(stored).safeParse(text);
   if (!parsed.success) return null;
   const { after, ...rest } = parsed.data;
   return { ...rest, after: after === null ? null : { ...after, key: Buffer.from(after.key, 'base64') } };

@@ -1,6 +1,7 @@
 /** How far the rewrap of one bucket has come, as it is written down: after a crash it goes on from there. */
 import { z } from 'zod';
 import type { Id, KeyPosition, Metadata, UploadPosition } from '../metadata/metadata.ts';
+import { storedJson } from './storedJson.ts';
 
 export interface RewrapState {
   /** The key version that everything is sealed under anew. */
@@ -42,8 +43,8 @@ export async function loadRewrapState(
   bucketUid: Id,
 ): Promise<RewrapState | null> {
   const text = await metadata.jobState('rewrap', bucketUid);
-  const parsed = text === null ? null : stored.safeParse(JSON.parse(text));
-  if (parsed?.success !== true) return null;
+  const parsed = storedJson(stored).safeParse(text);
+  if (!parsed.success) return null;
   const { afterVersion, afterUpload, ...rest } = parsed.data;
   return { ...rest, afterVersion: decoded(afterVersion), afterUpload: decoded(afterUpload) };
 }
