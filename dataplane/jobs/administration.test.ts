@@ -9,7 +9,7 @@ import { createLogger } from '../log.ts';
 import { type Engine, openEngine } from '../metadata/sqlite/engine.testkit.ts';
 import { administer } from './administration.ts';
 import { type Life, noReencryptions, startLife } from './life.testkit.ts';
-import { bucketOf, putSealed } from './sealed.testkit.ts';
+import { bucketOf, openSealedUpload, putSealed } from './sealed.testkit.ts';
 
 const DAY_MS = 86_400_000;
 
@@ -251,6 +251,23 @@ describe('keys', () => {
       'INSERT OR REPLACE INTO key_usage (bucket_uid, n, versions, uploads) VALUES (?, 1, 1, 0)',
       bucket.bucketUid,
     );
+    const answer = await ask('POST', `keys/${bucket.bucketUid}/1/destroy`);
+    expect(answer).toMatchObject({ status: 409, body: { error: { code: 'KeyInUse' } } });
+    expect(kms.keys.size).toBe(2);
+  });
+
+  test.each([
+    ['a version', 'object_version', 'key'],
+    ['an open upload', 'upload', 'upload_id'],
+  ])('that %s names although the counts say otherwise are not destroyed', async (_, table, order) => {
+    const bucket = await bucketOf(life, 'docs');
+    for (const name of ['a', 'b', 'c']) {
+      await putSealed(life, bucket, name, 'content');
+      await openSealedUpload(life, bucket, name, 'content');
+    }
+    await rotate('r1');
+    await life.settle();
+    engine.edit(`UPDATE ${table} SET n = 1 WHERE ${order} = (SELECT max(${order}) FROM ${table})`);
     const answer = await ask('POST', `keys/${bucket.bucketUid}/1/destroy`);
     expect(answer).toMatchObject({ status: 409, body: { error: { code: 'KeyInUse' } } });
     expect(kms.keys.size).toBe(2);

@@ -25,6 +25,7 @@ import type { KeyJobs } from './keyJobs.ts';
 import type { ReencryptJobs } from './reencryptJobs.ts';
 import { loadRewrapState } from './rewrapState.ts';
 import type { Rotations } from './rotations.ts';
+import { isSealedUnder } from './sealedUnder.ts';
 
 export interface AdministrationOptions {
   readonly metadata: Metadata;
@@ -89,6 +90,12 @@ export function administer(options: AdministrationOptions): KeyAdministration {
         throw new AdminError(
           'KeyInUse',
           `key version ${n} of bucket ${bucketUid} is ${row.state} and ${versions + uploads} sealed keys name it: only one that is Revoked and unused can be destroyed`,
+        );
+      }
+      if (await isSealedUnder(metadata, bucketUid, n)) {
+        throw new AdminError(
+          'KeyInUse',
+          `a sealed key of bucket ${bucketUid} names key version ${n}, although it counts as unused: run sealgate verify`,
         );
       }
       const { kmsConnection: connection, kmsId } = row;
