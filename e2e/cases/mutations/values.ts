@@ -2,7 +2,8 @@ import type { SQLInputValue } from 'node:sqlite';
 import { bytesOf, type Column, type LiveDatabase, type Row, textOf, type Undo } from './liveDatabase.ts';
 import type { Random } from './random.ts';
 
-const ATTEMPTS = 40;
+/** A check may allow one value in ten that is tried: so many that bad luck is out of the question. */
+const ATTEMPTS = 1000;
 
 /** Another value for a column: of its type, because the schema is STRICT. May be one that a constraint refuses. */
 function otherValue(row: Row, column: Column, random: Random): SQLInputValue {
