@@ -61,10 +61,10 @@ async function startCluster(
     servers: [first, second],
     gateway,
     reload: async (ports, staleLimit) => {
-      const before = reloads(gateway);
+      const changed = nextLine(gateway, (line) => line['msg'] === 'KMS connection changed');
       await writeConfig(options(ports, staleLimit));
       gateway.signal('SIGHUP');
-      await gateway.logLine(() => reloads(gateway) > before);
+      await changed;
     },
     close: async () => {
       await gateway.stop();
@@ -74,13 +74,11 @@ async function startCluster(
   };
 }
 
-const reloads = (gateway: Sealgate): number =>
-  gateway.logLines().filter((line) => line.includes('KMS connection changed')).length;
-
-/** The next line of the log, from now on, that tells this of the endpoint at a port. */
-async function told(gateway: Sealgate, port: number, state: 'up' | 'down'): Promise<void> {
-  const matches = (line: Record<string, unknown>): boolean =>
-    line['msg'] === `KMS endpoint is ${state}` && line['endpoint'] === `127.0.0.1:${port}`;
+/** The next such line of the log, from now on. */
+async function nextLine(
+  gateway: Sealgate,
+  matches: (line: Record<string, unknown>) => boolean,
+): Promise<void> {
   const before = gateway.logLines().length;
   let index = 0;
   await gateway.logLine((line) => {
@@ -88,6 +86,13 @@ async function told(gateway: Sealgate, port: number, state: 'up' | 'down'): Prom
     return index > before && matches(line);
   });
 }
+
+/** The next line of the log, from now on, that tells this of the endpoint at a port. */
+const told = (gateway: Sealgate, port: number, state: 'up' | 'down'): Promise<void> =>
+  nextLine(
+    gateway,
+    (line) => line['msg'] === `KMS endpoint is ${state}` && line['endpoint'] === `127.0.0.1:${port}`,
+  );
 
 const create = (gateway: Sealgate, bucket: string): Promise<RawAnswer> =>
   send(gateway, {
