@@ -82,7 +82,7 @@ export async function dispatch(
       const level = isIntegrityFailure(error) ? 'error' : 'warn';
       const { operation, target } = seen;
       log[level](
-        { err: failure, operation, bucket: target?.bucket, ...damagedPlace(error) },
+        { err: failure, operation, bucket: logged(target?.bucket), ...damagedPlace(error) },
         'request failed',
       );
     }
@@ -98,8 +98,8 @@ export async function dispatch(
       {
         operation: seen.operation,
         method: req.method,
-        bucket: seen.target?.bucket ?? null,
-        key: loggedKey(seen.target),
+        bucket: logged(seen.target?.bucket),
+        key: logged(seen.target?.key?.toString('utf8')),
         status,
         code: seen.code,
         bytesIn,
@@ -112,10 +112,12 @@ export async function dispatch(
   }
 }
 
-/** The key for the log. A presigned URL whose `?` was encoded by mistake is a key, with a signature that still works. */
-function loggedKey(target: Target | null): string | null {
-  const key = target?.key?.toString('utf8') ?? null;
-  return key === null ? null : key.replace(/(signature=)[^&]*/gi, '$1[redacted]');
+/**
+ * A bucket name or key for the log. A presigned URL whose `?` was encoded or lost is one of them, with a signature that
+ * still works elsewhere.
+ */
+function logged(name: string | null | undefined): string | null {
+  return name?.replace(/(signature=)[^&]*/gi, '$1[redacted]') ?? null;
 }
 
 /** What two servers could read differently ends the connection, so that nothing behind it is taken for a request. */

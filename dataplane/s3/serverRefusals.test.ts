@@ -185,35 +185,16 @@ describe('the server', () => {
     expect((await client.end()).toLowerCase()).toContain('connection: close');
   });
 
-  it('does not log the signature of a presigned URL whose question mark was encoded', async () => {
+  it.each([
+    ['was encoded', `/${BUCKET}/a%3FX-Amz-Signature=5ec7e7&x=y`, 'NoSuchKey'],
+    ['was lost', `/${BUCKET}X-Amz-Signature=5ec7e7&x=y`, '</Error>'],
+  ])('does not log the signature of a presigned URL whose question mark %s', async (_, target, answer) => {
     server = await startTestServer(store);
     const client = wire();
-    client.send(head('GET', `/${BUCKET}/a%3FX-Amz-Signature=5ec7e7&x=y`));
-    await client.until('NoSuchKey');
+    client.send(head('GET', target));
+    await client.until(answer);
     await server.s3.drain();
     expect(server.log.join('')).not.toContain('5ec7e7');
     expect(server.log.join('')).toContain('X-Amz-Signature=[redacted]&x=y');
-  });
-});
-
-describe('the body of a refused request', () => {
-  it.each([
-    ['in time', { bytes: 1_000_000_000, ms: 50 }, 1_000_000_000],
-    ['in bytes', { bytes: 100_000, ms: 60_000 }, 1_000_000_000],
-    ['to its end, when that comes first', { bytes: 1_000_000, ms: 60_000 }, 50_000],
-  ])('is read on within limits only: %s', async (_, discardLimits, sizeBytes) => {
-    server = await startTestServer(store, { discardLimits });
-    const client = wire();
-    client.send(`PUT /${BUCKET}/a HTTP/1.1\r\nhost: ${HOST}\r\ncontent-length: ${sizeBytes}\r\n\r\n`);
-    let left = sizeBytes;
-    const more = (): void => {
-      if (client.socket.destroyed || left === 0) return;
-      left -= 50_000;
-      client.socket.write(Buffer.alloc(50_000, 'x'), () => setImmediate(more));
-    };
-    more();
-    expect(await client.end()).toContain('<Code>AccessDenied</Code>');
-    await server.s3.drain();
-    expect(server.finished).toHaveLength(1);
   });
 });
