@@ -198,3 +198,25 @@ describe('the server', () => {
     expect(server.log.join('')).toContain('X-Amz-Signature=[redacted]&x=y');
   });
 });
+
+describe('the body of a refused request', () => {
+  it.each([
+    ['in time', { bytes: 1_000_000_000, ms: 50 }, 1_000_000_000],
+    ['in bytes', { bytes: 100_000, ms: 60_000 }, 1_000_000_000],
+    ['to its end, when that comes first', { bytes: 1_000_000, ms: 60_000 }, 50_000],
+  ])('is read on within limits only: %s', async (_, discardLimits, sizeBytes) => {
+    server = await startTestServer(store, { discardLimits });
+    const client = wire();
+    client.send(`PUT /${BUCKET}/a HTTP/1.1\r\nhost: ${HOST}\r\ncontent-length: ${sizeBytes}\r\n\r\n`);
+    let left = sizeBytes;
+    const more = (): void => {
+      if (client.socket.destroyed || left === 0) return;
+      left -= 50_000;
+      client.socket.write(Buffer.alloc(50_000, 'x'), () => setImmediate(more));
+    };
+    more();
+    expect(await client.end()).toContain('<Code>AccessDenied</Code>');
+    await server.s3.drain();
+    expect(server.finished).toHaveLength(1);
+  });
+});
