@@ -22,6 +22,7 @@ const SIDE_BY_SIDE = [
   'bucketEncryption',
   'clients',
   'compat',
+  'connectionFiles',
   'copy',
   'doctor',
   'doctorBadKms',

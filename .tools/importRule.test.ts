@@ -5,7 +5,7 @@ import { filesEndingIn, importsOf, readSource } from './sources.ts';
 const MAY_IMPORT: ReadonlyMap<string, readonly string[]> = new Map([
   ['crds', []],
   ['dataplane', []],
-  ['operator', ['crds/', 'dataplane/config/', 'dataplane/keys/', 'dataplane/admin/schema.ts']],
+  ['operator', ['crds/', 'dataplane/config/', 'dataplane/keys/', 'dataplane/admin/schema/']],
   ['e2e', ['crds/', 'dataplane/', 'operator/', '.tools/']],
   ['.tools', []],
   ['.config', []],
@@ -43,7 +43,7 @@ describe('the import rule', () => {
     ['crds/a.ts', "import { x } from '../dataplane/keys/keys.ts';", ['dataplane/keys/keys.ts']],
     ['operator/a.ts', "import { x } from '../dataplane/s3/router.ts';", ['dataplane/s3/router.ts']],
     ['operator/a.ts', "import { x } from '../dataplane/config/schema.ts';", []],
-    ['operator/a.ts', "import { x } from '../dataplane/admin/schema.ts';", []],
+    ['operator/a.ts', "import { x } from '../dataplane/admin/schema/status.ts';", []],
     ['dataplane/a.ts', "import { z } from 'zod';\nimport { x } from './b.ts';", []],
     ['e2e/a.ts', "import { x } from '../dataplane/main.ts';", []],
     ['dataplane/a.ts', "import { x } from '../../elsewhere/x.ts';", ['../elsewhere/x.ts']],

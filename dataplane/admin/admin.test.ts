@@ -4,7 +4,7 @@ import { createLogger } from '../log.ts';
 import { createAdminServer } from './adminServer.ts';
 import { cryptoSupport, hasAesInstructions } from './cryptoSupport.ts';
 import type { KeyAdministration } from './keyAdministration.ts';
-import type { Status } from './status.ts';
+import type { Status } from './schema/status.ts';
 
 const STATUS: Status = {
   version: '1',
@@ -12,8 +12,9 @@ const STATUS: Status = {
   incarnation: 'n',
   startedAt: 's',
   phase: 'ready',
-  config: { hash: 'h', loadedAt: 'l', refused: null },
+  config: { hash: 'h', revision: null, loadedAt: 'l', refused: null },
   kms: [],
+  refusedConnections: [],
   storage: { metadata: { engine: 'sqlite', freeBytes: 1 }, blobs: { engine: 'filesystem', freeBytes: 1 } },
   crypto: { openssl: '3', aesNi: true },
   workers: 2,
@@ -34,10 +35,10 @@ const noKeys: KeyAdministration = {
 function admin(status: () => Promise<Status> = () => Promise.resolve(STATUS)) {
   const sink = new PassThrough({ encoding: 'utf8' });
   const log = createLogger({ level: 'info', thread: 'test', destination: sink });
-  const state = { token: 'right-token' };
+  const state = { tokens: ['right-token'] };
   return {
     server: createAdminServer({
-      token: () => state.token,
+      tokens: () => state.tokens,
       status,
       keys: noKeys,
       flush: () => Promise.resolve(),
@@ -82,7 +83,7 @@ test.each([
 
 test('a reload changes the token', async () => {
   const { server, state } = admin();
-  state.token = 'new-token';
+  state.tokens = ['new-token'];
   expect((await server.inject(withToken('/admin/v1/status', 'right-token'))).statusCode).toBe(401);
   expect((await server.inject(withToken('/admin/v1/status', 'new-token'))).statusCode).toBe(200);
 });

@@ -4,15 +4,18 @@
  * Owns authentication and the routes; what a route tells is handed in. It must never answer with a secret.
  */
 import { createHash, timingSafeEqual } from 'node:crypto';
+import { createServer, type Server as HttpServer } from 'node:http';
 import { type FastifyInstance, fastify } from 'fastify';
 import type { Logger } from 'pino';
 import { AdminError } from './errors.ts';
 import { type KeyRouteOptions, registerKeyRoutes } from './keyRoutes.ts';
-import type { Status } from './status.ts';
+import type { Status } from './schema/status.ts';
 
 export interface AdminOptions extends KeyRouteOptions {
-  /** The token in force; a reload may change it. */
-  readonly token: () => string;
+  /** The tokens in force, each of them valid; a reload may change them. */
+  readonly tokens: () => readonly string[];
+  /** What listens (see createAdminSocket); without it a plain HTTP server. */
+  readonly socket?: HttpServer;
   readonly status: () => Promise<Status>;
   readonly log: Logger;
 }
@@ -22,9 +25,11 @@ function digest(text: string): Buffer {
 }
 
 /** Compares digests, so that the time taken tells neither content nor length. */
-function isAuthorized(header: string | undefined, token: string): boolean {
+function isAuthorized(header: string | undefined, tokens: readonly string[]): boolean {
   const match = /^Bearer +(\S+) *$/i.exec(header ?? '');
-  return timingSafeEqual(digest(match?.[1] ?? ''), digest(token)) && match !== null;
+  const given = digest(match?.[1] ?? '');
+  const equal = tokens.map((token) => timingSafeEqual(given, digest(token)));
+  return equal.includes(true) && match !== null;
 }
 
 function errorBody(code: string, message: string): { error: { code: string; message: string } } {
@@ -33,9 +38,14 @@ function errorBody(code: string, message: string): { error: { code: string; mess
 
 /** The server, not listening yet. */
 export function createAdminServer(options: AdminOptions): FastifyInstance {
-  const server = fastify({ logger: false, forceCloseConnections: true });
+  const socket = options.socket ?? createServer();
+  const server = fastify({
+    logger: false,
+    forceCloseConnections: true,
+    serverFactory: (handler) => socket.on('request', handler),
+  });
   server.addHook('onRequest', async (request, reply) => {
-    if (isAuthorized(request.headers.authorization, options.token())) return;
+    if (isAuthorized(request.headers.authorization, options.tokens())) return;
     await reply
       .code(401)
       .header('www-authenticate', 'Bearer')

@@ -34,7 +34,7 @@ beforeEach(async () => {
   await life.create('docs');
   const note = () => undefined;
   server = createAdminServer({
-    token: () => TOKEN,
+    tokens: () => [TOKEN],
     status: () => Promise.reject(new Error('not asked for here')),
     keys: administer({
       ...life,

@@ -45,7 +45,7 @@ let folder: string;
 let config: string;
 beforeAll(async () => {
   server = createAdminServer({
-    token: () => 'ab'.repeat(32),
+    tokens: () => ['ab'.repeat(32)],
     status: unused,
     keys: administration,
     flush: unused,

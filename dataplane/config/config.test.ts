@@ -101,7 +101,7 @@ test('the printed example is valid, and its settings are what it says', () => {
   expect(settings).toMatchObject({
     installation: { id: '6f0c2f6f3c1d4b0f9a5e8d7c6b5a4938', region: 'us-east-1' },
     s3: { listen: { host: '127.0.0.1', port: 9000 }, domains: ['s3.example.com'] },
-    admin: { listen: { host: '127.0.0.1', port: 9001 }, token: 'T'.repeat(40) },
+    admin: { listen: { host: '127.0.0.1', port: 9001 }, tokens: ['T'.repeat(40)] },
     monitoring: { listen: { host: '127.0.0.1', port: 9002 } },
     metadata: { engine: 'sqlite', path: join(folder, 'data/metadata.db') },
     blobs: { engine: 'filesystem', path: join(folder, 'data/blobs') },
@@ -129,11 +129,16 @@ test('the printed example is valid, and its settings are what it says', () => {
 
 test('everything that the example calls optional may be left out', () => {
   const document = parse(EXAMPLE) as Tree;
-  for (const name of ['kmsConnections', 'defaultKmsConnection', 'policy', 'gc', 'workers', 'log'])
-    delete document[name];
-  const { settings } = load(JSON.stringify({ ...document, s3: { listen: '[::1]:0' } }));
+  const optional = ['revision', 'kmsConnections', 'connectionsDir', 'defaultKmsConnection', 'policy', 'gc'];
+  for (const name of [...optional, 'workers', 'log']) delete document[name];
+  delete (document['admin'] as Tree)['tls'];
+  const { settings, revision, connectionsDir } = load(
+    JSON.stringify({ ...document, s3: { listen: '[::1]:0' } }),
+  );
+  expect({ revision, connectionsDir }).toEqual({ revision: null, connectionsDir: null });
   expect(settings).toMatchObject({
     s3: { listen: { host: '::1', port: 0 }, domains: [], tls: null },
+    admin: { tls: null },
     kmsConnections: [],
     defaultKmsConnection: null,
     policy: { plainBuckets: 'Allowed', copyToPlain: 'Allowed' },
@@ -169,7 +174,8 @@ test.each<[path: string, value: unknown, problem: unknown]>([
   ['kind', undefined, 'kind: must be DataPlane'],
   ['audit', { path: 'x' }, 'audit: unknown field'],
   ['trustedProxies', [], 'trustedProxies: unknown field'],
-  ['connectionsDir', 'x', 'connectionsDir: unknown field'],
+  ['connectionsDir', '', 'connectionsDir: must be a path'],
+  ['revision', '', 'revision: must not be empty'],
   ['installation', undefined, 'installation: missing: must be a mapping'],
   ['installation.id', 12, 'installation.id: must be of type string'],
   [
@@ -201,7 +207,7 @@ test.each<[path: string, value: unknown, problem: unknown]>([
   [
     'admin.tokenFile',
     'short.key',
-    'admin.tokenFile: the file must hold a bearer token of at least 32 letters, digits or "._~+/=-" (openssl rand -hex 32)',
+    'admin.tokenFile: the file must hold a bearer token of at least 32 letters, digits or "._~+/=-" (openssl rand -hex 32), or up to 4, one a line',
   ],
   ['metadata.engine', 'postgresql', 'metadata.engine: must be sqlite'],
   ['blobs.engine', 's3', 'blobs.engine: must be filesystem'],
@@ -275,7 +281,6 @@ test.each<[path: string, value: unknown, problem: unknown]>([
     'root.json',
     'kmsConnections[0].kmip.credentialsFile: in the file, username: missing: must be of type string',
   ],
-  ['defaultKmsConnection', 'other', 'defaultKmsConnection: must be the name of one of kmsConnections'],
   ['rootCredentials.file', 'nojson', 'rootCredentials.file: the file must hold JSON'],
   ['rootCredentials.file', 'bad.json', 'rootCredentials.file: in the file, extra: unknown field'],
   [
@@ -313,6 +318,26 @@ test('a second connection of the same name is refused', () => {
   ]);
 });
 
+test('the default connection must be one of kmsConnections, unless a folder may bring it', () => {
+  const text = changed('defaultKmsConnection', 'other');
+  expect(load(text).warnings).toEqual([
+    'defaultKmsConnection: there is no connection other yet: encrypted buckets cannot be made over S3',
+  ]);
+  expect(problemsOf(() => load(text.replace(/^connectionsDir:.*$/m, '')))).toEqual([
+    'defaultKmsConnection: must be the name of one of kmsConnections',
+  ]);
+});
+
+test('up to four admin tokens are valid, one a line', () => {
+  const [first, second] = ['A'.repeat(40), 'B'.repeat(40)];
+  write('tokens', `${first}\n${second}\n`);
+  expect(load(changed('admin.tokenFile', 'tokens')).settings.admin.tokens).toEqual([first, second]);
+  for (const unfit of [`${first}\nshort`, `${first}\n`.repeat(5)]) {
+    write('tokens', unfit);
+    expect(problemsOf(() => load(changed('admin.tokenFile', 'tokens')))).toHaveLength(1);
+  }
+});
+
 test('every problem is reported at once', () => {
   const text = changed('log.level', 'loud').replace('region: us-east-1', 'region: ""');
   expect(problemsOf(() => load(text))).toHaveLength(2);
@@ -340,9 +365,10 @@ test('secret files that others can read are allowed with a warning', () => {
 
 test('an expired certificate is allowed with a warning', () => {
   write('sealgate.yaml', EXAMPLE);
-  const { warnings } = loadConfig(join(folder, 'sealgate.yaml'), Date.now() + 31 * 86_400_000);
+  const { warnings } = loadConfig(join(folder, 'sealgate.yaml'), { nowMs: Date.now() + 31 * 86_400_000 });
   expect(warnings).toEqual([
     expect.stringMatching(/^s3\.tls\.certFile: the certificate expired on .* GMT$/),
+    expect.stringMatching(/^admin\.tls\.certFile: the certificate expired on /),
     expect.stringMatching(/^kmsConnections\[0\]\.kmip\.tls\.certFile: the certificate expired on /),
     expect.stringMatching(/^kmsConnections\[0\]\.kmip\.tls\.caFile: the certificate expired on /),
   ]);

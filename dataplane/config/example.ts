@@ -5,6 +5,7 @@ export const EXAMPLE = `# Sealgate configuration (JSON or YAML). Unknown fields 
 # effect at once; a change of anything else is refused until the restart, and the old file stays in force.
 apiVersion: config.sealgate.io/v1
 kind: DataPlane
+revision: "1" # [live] optional: told back by the admin port's status, so that whoever writes this file knows what is in force
 
 # Who this installation is. Fixed for ever once there is data.
 installation:
@@ -21,7 +22,10 @@ s3:
 
 admin:
   listen: 127.0.0.1:9001
-  tokenFile: admin.token # [live] openssl rand -hex 32 > admin.token; at least 32 characters
+  tokenFile: admin.token # [live] openssl rand -hex 32 > admin.token; at least 32 characters; up to 4, one a line, all valid
+  tls: # optional: HTTPS; the files' contents are [live]
+    certFile: tls.crt
+    keyFile: tls.key
 
 # /livez, /readyz and /metrics, without authentication.
 monitoring:
@@ -59,6 +63,10 @@ kmsConnections:
     cache:
       ttl: 5m # optional: how long a key serves before the KMS is asked again; 0s = ask on every request
       staleLimit: 1h # optional: how long it may still serve while the KMS cannot be reached; 0s = not at all
+
+# [live] optional: one more connection per *.json or *.yaml file in this folder, each as above with an optional revision.
+# Each is taken over or refused on its own: a broken one leaves its last good one, and all others, in force.
+connectionsDir: connections/
 
 defaultKmsConnection: team-a/keysecure # [live] optional: for buckets made over S3
 

@@ -7,30 +7,33 @@ import { profileWith } from '../keys/kmip/profiles.ts';
 import type { KmsConnectionSettings } from '../keys/settings.ts';
 import { problemsOf } from './problems.ts';
 import type { ReferencedFiles } from './referencedFiles.ts';
-import { type ConfigFile, kmipCredentialsFile, rootCredentialsFile } from './schema.ts';
+import { type ConfigFile, type ConnectionEntry, kmipCredentialsFile, rootCredentialsFile } from './schema.ts';
 import type { ServerTls, Settings } from './settings.ts';
 
 const MIN_TOKEN_LENGTH = 32;
+const MAX_TOKENS = 4;
 
 /** The settings, or null after noting what is wrong in `files.problems`. `folder`: that of the configuration file. */
 export function resolveSettings(file: ConfigFile, folder: string, files: ReferencedFiles): Settings | null {
   const key = installationKey(file.installation.keyFile, files);
-  const token = adminToken(file.admin.tokenFile, files);
+  const tokens = adminTokens(file.admin.tokenFile, files);
   const root = jsonFile(rootCredentialsFile, 'rootCredentials.file', file.rootCredentials.file, files);
-  const tls = file.s3.tls === undefined ? null : serverTls(file.s3.tls, files);
+  const tls = serverTls('s3.tls', file.s3.tls, files);
+  const adminTls = serverTls('admin.tls', file.admin.tls, files);
   const kmsConnections = file.kmsConnections.map((connection, i) =>
-    kmsConnection(connection, `kmsConnections[${i}]`, files),
+    connectionSettings(connection, `kmsConnections[${i}]`, files),
   );
   const metadataPath = resolve(folder, file.metadata.path);
   const blobsPath = resolve(folder, file.blobs.path);
   if (!relative(blobsPath, metadataPath).startsWith('..')) {
     files.problems.push({ path: 'metadata.path', message: 'must not be inside blobs.path' });
   }
-  if (key === null || token === null || root === null || tls === undefined) return null;
+  if (key === null || tokens === null || root === null) return null;
+  if (tls === undefined || adminTls === undefined) return null;
   return {
     installation: { id: file.installation.id, region: file.installation.region, key },
     s3: { listen: file.s3.listen, domains: file.s3.domains, tls },
-    admin: { listen: file.admin.listen, token },
+    admin: { listen: file.admin.listen, tokens, tls: adminTls },
     monitoring: file.monitoring,
     metadata: { engine: file.metadata.engine, path: metadataPath },
     blobs: { engine: file.blobs.engine, path: blobsPath },
@@ -62,14 +65,19 @@ function installationKey(path: string, files: ReferencedFiles): KeyObject | null
   return key;
 }
 
-function adminToken(path: string, files: ReferencedFiles): string | null {
+/** One token a line: the old one stays valid until whoever uses it has the new one. */
+function adminTokens(path: string, files: ReferencedFiles): readonly string[] | null {
   const field = 'admin.tokenFile';
   const text = files.text(field, path, 'secret')?.trim();
   if (text === undefined) return null;
-  if (text.length >= MIN_TOKEN_LENGTH && /^[A-Za-z0-9._~+/=-]+$/.test(text)) return text;
+  const tokens = text.split(/\s*\n\s*/);
+  const fit = tokens.every(
+    (token) => token.length >= MIN_TOKEN_LENGTH && /^[A-Za-z0-9._~+/=-]+$/.test(token),
+  );
+  if (fit && tokens.length <= MAX_TOKENS) return tokens;
   files.problems.push({
     path: field,
-    message: `the file must hold a bearer token of at least ${MIN_TOKEN_LENGTH} letters, digits or "._~+/=-" (openssl rand -hex 32)`,
+    message: `the file must hold a bearer token of at least ${MIN_TOKEN_LENGTH} letters, digits or "._~+/=-" (openssl rand -hex 32), or up to ${MAX_TOKENS}, one a line`,
   });
   return null;
 }
@@ -102,13 +110,14 @@ function jsonFile<Schema extends z.ZodType>(
   return null;
 }
 
-/** undefined after noting a problem. */
+/** null: none is configured; undefined after noting a problem. */
 function serverTls(
-  tls: { certFile: string; keyFile: string },
+  field: string,
+  tls: { certFile: string; keyFile: string } | undefined,
   files: ReferencedFiles,
-): ServerTls | undefined {
-  const pair = certificateAndKey('s3.tls', tls, files);
-  return pair ?? undefined;
+): ServerTls | null | undefined {
+  if (tls === undefined) return null;
+  return certificateAndKey(field, tls, files) ?? undefined;
 }
 
 function certificateAndKey(
@@ -167,21 +176,23 @@ function parseCertificate(field: string, pem: string, files: ReferencedFiles): X
   }
 }
 
-function kmsConnection(
-  connection: ConfigFile['kmsConnections'][number],
+/** The settings of one connection, or null after noting what is wrong. `field`: where it stands; empty for a file of its own. */
+export function connectionSettings(
+  connection: ConnectionEntry,
   field: string,
   files: ReferencedFiles,
 ): KmsConnectionSettings | null {
   const { kmip } = connection;
-  const pair = certificateAndKey(`${field}.kmip.tls`, kmip.tls, files);
-  const ca = files.text(`${field}.kmip.tls.caFile`, kmip.tls.caFile, 'public');
-  const authority = ca === null ? null : parseCertificate(`${field}.kmip.tls.caFile`, ca, files);
+  const place = field === '' ? 'kmip' : `${field}.kmip`;
+  const pair = certificateAndKey(`${place}.tls`, kmip.tls, files);
+  const ca = files.text(`${place}.tls.caFile`, kmip.tls.caFile, 'public');
+  const authority = ca === null ? null : parseCertificate(`${place}.tls.caFile`, ca, files);
   const credentials =
     kmip.credentialsFile === undefined
       ? undefined
-      : jsonFile(kmipCredentialsFile, `${field}.kmip.credentialsFile`, kmip.credentialsFile, files);
+      : jsonFile(kmipCredentialsFile, `${place}.credentialsFile`, kmip.credentialsFile, files);
   if (pair === null || ca === null || authority === null || credentials === null) return null;
-  if (!usableForTls(`${field}.kmip.tls`, { ...pair, ca }, files)) return null;
+  if (!usableForTls(`${place}.tls`, { ...pair, ca }, files)) return null;
   return {
     name: connection.name,
     endpoints: kmip.endpoints.map(({ host, port, serverName, tier }) => ({

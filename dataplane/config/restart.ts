@@ -11,6 +11,7 @@ const FIXED: readonly (readonly [string, (settings: Settings) => unknown])[] = [
   ['s3.listen', (settings) => settings.s3.listen],
   ['s3.tls', (settings) => settings.s3.tls !== null],
   ['admin.listen', (settings) => settings.admin.listen],
+  ['admin.tls', (settings) => settings.admin.tls !== null],
   ['monitoring.listen', (settings) => settings.monitoring.listen],
   ['metadata', (settings) => settings.metadata],
   ['blobs', (settings) => settings.blobs],

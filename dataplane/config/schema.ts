@@ -14,6 +14,8 @@ const protocolVersion = z.enum(['1.0', '1.1', '1.2', '1.3', '1.4']);
 
 const allowance = z.enum(['Allowed', 'Refused']);
 
+const tls = z.strictObject({ certFile: filePath, keyFile: filePath });
+
 const kmip = z
   .strictObject({
     endpoints: z
@@ -69,6 +71,9 @@ const kmip = z
     });
   });
 
+/** Told back by the status, so that whoever writes the files knows which are in force. */
+const revision = z.string().min(1, 'must not be empty').max(128, 'must have at most 128 characters');
+
 const kmsConnection = z.strictObject({
   name: z
     .string()
@@ -87,11 +92,15 @@ const kmsConnection = z.strictObject({
     .prefault({}),
 });
 
+/** A file of connectionsDir: one connection. */
+export const connectionFile = kmsConnection.extend({ revision: revision.optional() });
+
 /** Schema of the file's content; parsing fills in the defaults and leaves the paths as written. */
 export const configFile = z
   .strictObject({
     apiVersion: z.literal(API_VERSION),
     kind: z.literal('DataPlane'),
+    revision: revision.optional(),
     installation: z.strictObject({
       id: z
         .string()
@@ -102,13 +111,14 @@ export const configFile = z
     s3: z.strictObject({
       listen: listenAddress,
       domains: z.array(domainName).default([]),
-      tls: z.strictObject({ certFile: filePath, keyFile: filePath }).optional(),
+      tls: tls.optional(),
     }),
-    admin: z.strictObject({ listen: listenAddress, tokenFile: filePath }),
+    admin: z.strictObject({ listen: listenAddress, tokenFile: filePath, tls: tls.optional() }),
     monitoring: z.strictObject({ listen: listenAddress }),
     metadata: z.strictObject({ engine: z.literal('sqlite'), path: filePath }),
     blobs: z.strictObject({ engine: z.literal('filesystem'), path: filePath }),
     kmsConnections: z.array(kmsConnection).default([]),
+    connectionsDir: filePath.optional(),
     defaultKmsConnection: z.string().optional(),
     rootCredentials: z.strictObject({ file: filePath }),
     policy: z
@@ -130,7 +140,8 @@ export const configFile = z
         message: `${name} is already taken`,
       });
     }
-    if (file.defaultKmsConnection !== undefined && !names.includes(file.defaultKmsConnection)) {
+    const known = file.connectionsDir !== undefined || names.includes(file.defaultKmsConnection ?? '');
+    if (file.defaultKmsConnection !== undefined && !known) {
       context.addIssue({
         code: 'custom',
         path: ['defaultKmsConnection'],
@@ -140,6 +151,9 @@ export const configFile = z
   });
 
 export type ConfigFile = z.output<typeof configFile>;
+
+/** What a KMS connection says, wherever it stands. */
+export type ConnectionEntry = z.output<typeof kmsConnection>;
 
 /** Contents of rootCredentials.file. */
 export const rootCredentialsFile = z.strictObject({

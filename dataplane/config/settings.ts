@@ -30,7 +30,12 @@ export interface Settings {
     readonly domains: readonly string[];
     readonly tls: ServerTls | null;
   };
-  readonly admin: { readonly listen: ListenAddress; readonly token: string };
+  readonly admin: {
+    readonly listen: ListenAddress;
+    /** Each of them opens the admin port. The first is the newest. */
+    readonly tokens: readonly string[];
+    readonly tls: ServerTls | null;
+  };
   readonly monitoring: { readonly listen: ListenAddress };
   readonly metadata: { readonly engine: 'sqlite'; readonly path: string };
   readonly blobs: { readonly engine: 'filesystem'; readonly path: string };
@@ -44,6 +49,28 @@ export interface Settings {
   readonly log: { readonly level: LogLevel };
 }
 
+/** A connection of connectionsDir that is in force. */
+export interface ConnectionInForce {
+  /** Name of its file, without the folder. */
+  readonly file: string;
+  readonly settings: KmsConnectionSettings;
+  readonly revision: string | null;
+}
+
+/** A file of connectionsDir that is not in force as it is now; the last good one of that name, if any, still is. */
+export interface RefusedConnection {
+  readonly file: string;
+  readonly problems: readonly string[];
+  /** Since when, Unix ms. */
+  readonly sinceMs: number;
+}
+
+/** What connectionsDir held when it was read. */
+export interface Connections {
+  readonly inForce: readonly ConnectionInForce[];
+  readonly refused: readonly RefusedConnection[];
+}
+
 export interface LoadedConfig {
   /** Absolute path of the configuration file. */
   readonly file: string;
@@ -52,6 +79,12 @@ export interface LoadedConfig {
    * key, so that it tells nothing about the secrets among them.
    */
   readonly hash: string;
+  /** The file's own `revision`. */
+  readonly revision: string | null;
+  /** `settings.kmsConnections` has those in force too. */
+  readonly connections: Connections;
+  /** Absolute path of connectionsDir. */
+  readonly connectionsDir: string | null;
   readonly settings: Settings;
   /** What is allowed but unwise, to be logged; one sentence each. */
   readonly warnings: readonly string[];

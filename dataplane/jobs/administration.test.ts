@@ -28,7 +28,7 @@ beforeEach(async () => {
   const note = () => undefined;
   const log = { info: note, warn: note, error: note };
   server = createAdminServer({
-    token: () => 'token',
+    tokens: () => ['token'],
     status: () => Promise.reject(new Error('not asked for here')),
     keys: administer({ ...life, reencryptions: noReencryptions, log }),
     flush: (connection) => {

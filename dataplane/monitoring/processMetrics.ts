@@ -5,6 +5,8 @@ export interface ProcessMetrics {
   readonly registry: Registry;
   /** A configuration was put in force, or refused while the old one stays in force. */
   configLoaded(result: 'applied' | 'refused'): void;
+  /** Files of connectionsDir that are not in force as they are now. */
+  connectionsRefused(files: number): void;
 }
 
 /** A registry with Node's own metrics and the process's; call it once per process. */
@@ -30,6 +32,11 @@ export function createProcessMetrics(options: { version: string; workers: number
     help: '1 when the configuration file is the one in force, 0 while a newer one is refused.',
     registers,
   });
+  const refused = new Gauge({
+    name: 'sealgate_config_connections_refused',
+    help: 'Files of connectionsDir that are refused as they are now; the last good one of each stays in force.',
+    registers,
+  });
   for (const result of ['applied', 'refused'] as const) loads.inc({ result }, 0);
   return {
     registry,
@@ -37,5 +44,6 @@ export function createProcessMetrics(options: { version: string; workers: number
       loads.inc({ result });
       valid.set(result === 'applied' ? 1 : 0);
     },
+    connectionsRefused: (files) => refused.set(files),
   };
 }

@@ -9,7 +9,7 @@ import { Reloader } from './reload.ts';
 const SETTINGS: Settings = {
   installation: { id: '0'.repeat(32), region: 'us-east-1', key: createSecretKey(Buffer.alloc(32, 1)) },
   s3: { listen: { host: '127.0.0.1', port: 1 }, domains: [], tls: null },
-  admin: { listen: { host: '127.0.0.1', port: 2 }, token: 't' },
+  admin: { listen: { host: '127.0.0.1', port: 2 }, tokens: ['t'], tls: null },
   monitoring: { listen: { host: '127.0.0.1', port: 3 } },
   metadata: { engine: 'sqlite', path: '/m' },
   blobs: { engine: 'filesystem', path: '/b' },
@@ -23,7 +23,15 @@ const SETTINGS: Settings = {
 };
 
 function config(hash: string, change: Partial<Settings> = {}): LoadedConfig {
-  return { file: '/c.yaml', hash, settings: { ...SETTINGS, ...change }, warnings: [] };
+  return {
+    file: '/c.yaml',
+    hash,
+    revision: null,
+    connections: { inForce: [], refused: [] },
+    connectionsDir: null,
+    settings: { ...SETTINGS, ...change },
+    warnings: [],
+  };
 }
 
 /** A reloader over what `files.next` gives, and everything that it did. */
@@ -43,7 +51,7 @@ function reloader() {
       applied.push(next.hash);
       return Promise.resolve();
     },
-    metrics: { configLoaded: (result) => counted.push(result) },
+    metrics: { configLoaded: (result) => counted.push(result), connectionsRefused: () => {} },
     log: createLogger({ level: 'info', thread: 'test', destination: sink }),
     now: () => 7,
   });
@@ -103,7 +111,7 @@ test.each<[path: string, change: Partial<Settings>]>([
   ],
   ['s3.listen', { s3: { ...SETTINGS.s3, listen: { host: '127.0.0.1', port: 9 } } }],
   ['s3.tls', { s3: { ...SETTINGS.s3, tls: { cert: 'c', key: 'k' } } }],
-  ['admin.listen', { admin: { listen: { host: '::1', port: 2 }, token: 't' } }],
+  ['admin.listen', { admin: { listen: { host: '::1', port: 2 }, tokens: ['t'], tls: null } }],
   ['monitoring.listen', { monitoring: { listen: { host: '::1', port: 3 } } }],
   ['metadata', { metadata: { engine: 'sqlite', path: '/n' } }],
   ['blobs', { blobs: { engine: 'filesystem', path: '/n' } }],
@@ -121,7 +129,7 @@ test.each<[path: string, change: Partial<Settings>]>([
 });
 
 test.each<[what: string, change: Partial<Settings>]>([
-  ['the admin token', { admin: { ...SETTINGS.admin, token: 'u' } }],
+  ['the admin token', { admin: { ...SETTINGS.admin, tokens: ['u'], tls: null } }],
   ['root credentials', { rootCredentials: { accessKeyId: 'b', secretAccessKey: 's' } }],
   ['domains', { s3: { ...SETTINGS.s3, domains: ['s3.test'] } }],
   ['the policy', { policy: { plainBuckets: 'Refused', copyToPlain: 'Allowed' } }],

@@ -6,16 +6,16 @@
 import type { Logger } from 'pino';
 import { ConfigError, describeProblem } from '../config/errors.ts';
 import { assertLiveChange } from '../config/restart.ts';
-import type { LoadedConfig } from '../config/settings.ts';
+import type { Connections, LoadedConfig, RefusedConnection } from '../config/settings.ts';
 import type { ProcessMetrics } from '../monitoring/processMetrics.ts';
 
 export interface ReloaderOptions {
   readonly initial: LoadedConfig;
   /** Throws ConfigError. */
-  readonly load: (file: string) => LoadedConfig;
+  readonly load: (file: string, before: Connections) => LoadedConfig;
   /** Puts the settings in force, or rejects with ConfigError and changes nothing. */
   readonly apply: (config: LoadedConfig) => Promise<void>;
-  readonly metrics: Pick<ProcessMetrics, 'configLoaded'>;
+  readonly metrics: Pick<ProcessMetrics, 'configLoaded' | 'connectionsRefused'>;
   readonly log: Logger;
   readonly now: () => number;
 }
@@ -37,6 +37,7 @@ export class Reloader {
     this.#inForce = options.initial;
     this.#loadedMs = options.now();
     options.metrics.configLoaded('applied');
+    this.#tellConnections([], options.initial.connections.refused);
   }
 
   get inForce(): LoadedConfig {
@@ -65,7 +66,8 @@ export class Reloader {
   async #look(asked: boolean): Promise<void> {
     const { load, apply, log, metrics, now } = this.#options;
     try {
-      const next = load(this.#inForce.file);
+      const { connections } = this.#inForce;
+      const next = load(this.#inForce.file, connections);
       if (next.hash === this.#inForce.hash) {
         if (asked || this.#refused !== null) log.info({ hash: next.hash }, 'configuration unchanged');
         if (this.#refused !== null) metrics.configLoaded('applied');
@@ -80,9 +82,19 @@ export class Reloader {
       metrics.configLoaded('applied');
       for (const warning of next.warnings) log.warn({ warning }, 'configuration warning');
       log.info({ hash: next.hash }, 'configuration reloaded');
+      this.#tellConnections(connections.refused, next.connections.refused);
     } catch (error) {
       if (!(error instanceof ConfigError)) throw error;
       this.#refuse(error, asked);
+    }
+  }
+
+  /** Logs what was not refused before: each file of connectionsDir is judged on its own. */
+  #tellConnections(before: readonly RefusedConnection[], now: readonly RefusedConnection[]): void {
+    this.#options.metrics.connectionsRefused(now.length);
+    for (const { file, problems, sinceMs } of now) {
+      if (before.some((known) => known.file === file && known.sinceMs === sinceMs)) continue;
+      this.#options.log.error({ file, problems }, 'KMS connection refused, its last good one stays in force');
     }
   }
 

@@ -8,6 +8,7 @@ import { dirname } from 'node:path';
 import type { FastifyInstance } from 'fastify';
 import type { Logger } from 'pino';
 import { createAdminServer } from '../admin/adminServer.ts';
+import { createAdminSocket } from '../admin/adminSocket.ts';
 import { loadConfig } from '../config/config.ts';
 import { ConfigError } from '../config/errors.ts';
 import type { ListenAddress, LoadedConfig } from '../config/settings.ts';
@@ -19,6 +20,7 @@ import { type MetricsSource, registrySource } from '../monitoring/aggregate.ts';
 import { createMonitoringServer, type Phase } from '../monitoring/monitoringServer.ts';
 import { createProcessMetrics } from '../monitoring/processMetrics.ts';
 import { registerStorageMetrics } from '../monitoring/storageMetrics.ts';
+import { foldersOf, watchFolders } from './folders.ts';
 import { sizeThreadPool, workerCount } from './host.ts';
 import type { Jobs } from './jobs.ts';
 import { flushKeys, jobsSettings, startJobs } from './jobsStart.ts';
@@ -35,8 +37,10 @@ import { startWorkers, type Workers } from './workers.ts';
 const DRAIN_LIMIT_MS = 30_000;
 /** How long a scrape waits for a busy thread. */
 const SCRAPE_TIMEOUT_MS = 2_000;
-/** How often the configuration's files are looked at; mounted volumes change without a signal. */
+/** How often the configuration's files are read anew. */
 const CONFIG_CHECK_MS = 5_000;
+/** How often it is looked whether their folders changed, as mounted volumes do without a signal. */
+const FOLDER_CHECK_MS = 500;
 
 /**
  * Serves until SIGTERM or SIGINT, then drains; resolves to the exit code 0. Throws ConfigError before anything is
@@ -120,10 +124,14 @@ async function live({ config, workers, log, shutdown }: Life): Promise<void> {
   const collector = storage.startCollector(openBodies, onCollectorRun);
   ending.defer(() => collector.stopped());
 
+  const adminSocket = createAdminSocket(settings.admin.tls);
   const current = new Reloader({
     initial: config,
-    load: loadConfig,
-    apply: (next) => apply(next, { keys, s3, jobs, log }),
+    load: (file, before) => loadConfig(file, { before }),
+    apply: async (next) => {
+      await apply(next, { keys, s3, jobs, log });
+      if (next.settings.admin.tls !== null) adminSocket.setTls(next.settings.admin.tls);
+    },
     metrics,
     log,
     now: Date.now,
@@ -131,9 +139,15 @@ async function live({ config, workers, log, shutdown }: Life): Promise<void> {
   reloader = current;
   const checks = setInterval(() => void current.check(false), CONFIG_CHECK_MS);
   ending.defer(() => clearInterval(checks));
+  const folders = watchFolders(() => foldersOf(current.inForce));
+  const looks = setInterval(() => {
+    if (folders.changed()) void current.check(false);
+  }, FOLDER_CHECK_MS);
+  ending.defer(() => clearInterval(looks));
 
   const admin = createAdminServer({
-    token: () => current.inForce.settings.admin.token,
+    socket: adminSocket.server,
+    tokens: () => current.inForce.settings.admin.tokens,
     keys: jobs.administration,
     flush: (connection) => flushKeys(keys, connection),
     status: () =>
@@ -159,7 +173,7 @@ async function live({ config, workers, log, shutdown }: Life): Promise<void> {
       incarnation,
       workers,
       s3: origin(settings.s3.tls === null ? 'http' : 'https', settings.s3.listen, s3.port),
-      admin: origin('http', settings.admin.listen, adminPort),
+      admin: origin(settings.admin.tls === null ? 'http' : 'https', settings.admin.listen, adminPort),
       monitoring: origin('http', settings.monitoring.listen, monitoringPort),
     },
     'ready',

@@ -2,7 +2,7 @@
 import { statfs } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { cryptoSupport } from '../admin/cryptoSupport.ts';
-import type { Status } from '../admin/status.ts';
+import type { Status } from '../admin/schema/status.ts';
 import type { KeyHolder } from '../keys/holder.ts';
 import type { Phase } from '../monitoring/monitoringServer.ts';
 import type { Reloader } from './reload.ts';
@@ -36,6 +36,9 @@ export async function collectStatus(sources: StatusSources): Promise<Status> {
     freeBytes(blobs.path),
     cryptoSupport(),
   ]);
+  const revisions = new Map(
+    inForce.connections.inForce.map((connection) => [connection.settings.name, connection.revision]),
+  );
   return {
     version: sources.version,
     installationId: installation.id,
@@ -44,11 +47,13 @@ export async function collectStatus(sources: StatusSources): Promise<Status> {
     phase: sources.phase(),
     config: {
       hash: inForce.hash,
+      revision: inForce.revision,
       loadedAt: iso(loadedMs),
-      refused: refused === null ? null : { at: iso(refused.atMs), problems: refused.problems },
+      refused: refused === null ? null : { at: iso(refused.atMs), problems: [...refused.problems] },
     },
     kms: kms.map(({ name, endpoints, cachedKeys, clientCertificateExpiresMs }) => ({
       name,
+      revision: revisions.get(name) ?? null,
       cachedKeys,
       certificateNotAfter: iso(clientCertificateExpiresMs),
       endpoints: endpoints.map(({ host, port, tier, state, protocolVersion, vendor, lastError }) => ({
@@ -60,6 +65,12 @@ export async function collectStatus(sources: StatusSources): Promise<Status> {
         vendor,
         message: lastError,
       })),
+    })),
+    refusedConnections: inForce.connections.refused.map(({ file, problems, sinceMs }) => ({
+      file,
+      name: inForce.connections.inForce.find((good) => good.file === file)?.settings.name ?? null,
+      at: iso(sinceMs),
+      problems: [...problems],
     })),
     storage: {
       metadata: { engine: metadata.engine, freeBytes: metadataFree },
