@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help demo test check soak bench
+.PHONY: help demo test check soak bench image
 
 # Real servers and clients that the tests run against, from Debian.
 KMS := openssl python3 python3-cryptography python3-pykmip
@@ -38,3 +38,7 @@ bench: ## encrypted against plain: MB/s and requests/s at three sizes, beside th
 	@.tools/install.sh packages
 	@.tools/install.sh debian --optional $(KMS)
 	@.tools/run.sh node e2e/bench/main.ts
+
+image: ## the container image of data plane and operator, as an OCI archive in dist/, without a container engine (NAME=registry/repository:tag)
+	@.tools/install.sh packages
+	@"$$(.tools/node.sh --pinned)/node" --disable-warning=ExperimentalWarning .tools/image/main.ts $(if $(NAME),--name $(NAME)) $(if $(REVISION),--revision $(REVISION))

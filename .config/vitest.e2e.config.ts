@@ -30,6 +30,7 @@ const SIDE_BY_SIDE = [
   'format',
   'headerRuleRegressions',
   'headerRules',
+  'image',
   'keySecrecy',
   'keySteps',
   'kmsOutages',

