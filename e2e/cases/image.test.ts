@@ -158,6 +158,9 @@ describe('a container of the image', () => {
       kms: { port: kms.port, certificates: { ca, cert, key } },
       wrapper: command.slice(0, -1),
       launcher: command.at(-1) ?? '',
+    }).catch(async (error: unknown) => {
+      await kms.kill();
+      throw error;
     });
     try {
       const s3 = sdkClient(server);
@@ -172,6 +175,8 @@ describe('a container of the image', () => {
       const status = readFileSync(`/proc/${server.pid}/status`, 'utf8');
       expect(/^Uid:\s+(\d+)/m.exec(status)?.[1]).toBe('65532');
       expect(statSync(`/proc/${server.pid}/environ`).uid).toBe(0);
+      const spy = ['--userspec=65532:0', '--groups=', '/', 'head', '-c1', `/proc/${server.pid}/mem`];
+      expect(spawnSync('chroot', spy, { encoding: 'utf8' }).stderr).toContain('Permission denied');
       expect(await server.stop()).toEqual({ code: 0, signal: null });
     } finally {
       await server.kill();
