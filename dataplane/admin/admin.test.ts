@@ -3,8 +3,9 @@ import { expect, test } from 'vitest';
 import { createLogger } from '../log.ts';
 import { createAdminServer } from './adminServer.ts';
 import { cryptoSupport, hasAesInstructions } from './cryptoSupport.ts';
-import type { KeyAdministration } from './keyAdministration.ts';
+import { Epochs } from './epochs.ts';
 import type { Status } from './schema/status.ts';
+import { unusedAccessKeys, unusedAdministration } from './unused.testkit.ts';
 
 const STATUS: Status = {
   version: '1',
@@ -20,18 +21,6 @@ const STATUS: Status = {
   workers: 2,
 };
 
-const unused = (): Promise<never> => Promise.reject(new Error('not asked for here'));
-const noKeys: KeyAdministration = {
-  buckets: unused,
-  bucket: unused,
-  rotate: unused,
-  reencrypt: unused,
-  reencryption: unused,
-  setRotation: unused,
-  keys: unused,
-  destroyKey: unused,
-};
-
 function admin(status: () => Promise<Status> = () => Promise.resolve(STATUS)) {
   const sink = new PassThrough({ encoding: 'utf8' });
   const log = createLogger({ level: 'info', thread: 'test', destination: sink });
@@ -40,7 +29,9 @@ function admin(status: () => Promise<Status> = () => Promise.resolve(STATUS)) {
     server: createAdminServer({
       tokens: () => state.tokens,
       status,
-      keys: noKeys,
+      keys: unusedAdministration,
+      accessKeys: unusedAccessKeys,
+      epochs: new Epochs(unusedAdministration),
       flush: () => Promise.resolve(),
       log,
     }),

@@ -8,15 +8,16 @@ import { createServer, type Server as HttpServer } from 'node:http';
 import { type FastifyInstance, fastify } from 'fastify';
 import type { Logger } from 'pino';
 import { AdminError } from './errors.ts';
-import { type KeyRouteOptions, registerKeyRoutes } from './keyRoutes.ts';
-import type { Status } from './schema/status.ts';
+import { OPENAPI_PATH, openApiDocument } from './openApi.ts';
+import type { AdminRoute, AdminServices } from './route.ts';
+import { ADMIN_ROUTES } from './routes.ts';
+import { EPOCH_HEADER } from './schema/epoch.ts';
 
-export interface AdminOptions extends KeyRouteOptions {
+export interface AdminOptions extends AdminServices {
   /** The tokens in force, each of them valid; a reload may change them. */
   readonly tokens: () => readonly string[];
   /** What listens (see createAdminSocket); without it a plain HTTP server. */
   readonly socket?: HttpServer;
-  readonly status: () => Promise<Status>;
   readonly log: Logger;
 }
 
@@ -36,12 +37,42 @@ function errorBody(code: string, message: string): { error: { code: string; mess
   return { error: { code, message } };
 }
 
+/** The epoch that the request is made in; null: none. */
+function epochOf(header: string | string[] | undefined): number | null {
+  if (header === undefined) return null;
+  if (typeof header === 'string' && /^[0-9]{1,15}$/.test(header)) return Number(header);
+  throw new AdminError('InvalidArgument', 'Sealgate-Epoch: must be a number');
+}
+
+function serve(server: FastifyInstance, route: AdminRoute, services: AdminServices): void {
+  server.route({
+    method: route.method,
+    url: route.path.replaceAll(/\{(\w+)\}/g, ':$1'),
+    handler: async ({ params, query, body, headers }, reply) => {
+      const respond = () => route.respond(services, { params, query, body });
+      const answer = route.fenced
+        ? await services.epochs.mutate(epochOf(headers[EPOCH_HEADER]), respond)
+        : await respond();
+      return await reply.code(answer.status).send(answer.body ?? undefined);
+    },
+  });
+}
+
+/** Adds all routes, and the document of them. */
+export function registerAdminRoutes(server: FastifyInstance, services: AdminServices): void {
+  for (const route of ADMIN_ROUTES) serve(server, route, services);
+  const document = openApiDocument();
+  server.get(OPENAPI_PATH, async () => document);
+}
+
 /** The server, not listening yet. */
 export function createAdminServer(options: AdminOptions): FastifyInstance {
   const socket = options.socket ?? createServer();
   const server = fastify({
     logger: false,
     forceCloseConnections: true,
+    // Ids of access keys have up to 128 characters.
+    routerOptions: { maxParamLength: 256 },
     serverFactory: (handler) => socket.on('request', handler),
   });
   server.addHook('onRequest', async (request, reply) => {
@@ -51,8 +82,7 @@ export function createAdminServer(options: AdminOptions): FastifyInstance {
       .header('www-authenticate', 'Bearer')
       .send(errorBody('Unauthorized', 'a valid bearer token is required'));
   });
-  server.get('/admin/v1/status', async () => options.status());
-  registerKeyRoutes(server, options);
+  registerAdminRoutes(server, options);
   server.setNotFoundHandler(async (_request, reply) =>
     reply.code(404).send(errorBody('NotFound', 'no such resource')),
   );

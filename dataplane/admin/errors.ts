@@ -5,6 +5,16 @@ const STATUS = {
   NoSuchBucket: 404,
   NoSuchKeyVersion: 404,
   NoSuchConnection: 404,
+  NoSuchAccessKey: 404,
+  /** The access key belongs to another owner, or is the root's. */
+  AccessKeyTaken: 409,
+  /** It has another owner, or was made over S3. */
+  BucketNameTaken: 409,
+  BucketNotEmpty: 409,
+  /** It is being purged. */
+  BucketDeleting: 409,
+  /** It is plain and not empty, so it cannot be adopted. */
+  NotEncryptable: 409,
   /** The bucket has no key. */
   NotEncrypted: 409,
   /** Nobody asked for it. */
@@ -17,6 +27,9 @@ const STATUS = {
   KeyInUse: 409,
   /** Changed by somebody else meanwhile: ask again. */
   Conflict: 409,
+  /** The header Sealgate-Epoch is not the newest epoch. */
+  StaleEpoch: 412,
+  NotImplemented: 501,
   /** The KMS refused for good; the message says why. */
   KmsRefused: 502,
   KmsUnavailable: 503,
@@ -25,6 +38,11 @@ const STATUS = {
 } as const;
 
 export type AdminErrorCode = keyof typeof STATUS;
+
+/** The HTTP status of a code. */
+export function statusOf(code: AdminErrorCode): number {
+  return STATUS[code];
+}
 
 /** What a client of the admin port is told. The message is for people and holds no secret. */
 export class AdminError extends Error {
@@ -37,6 +55,6 @@ export class AdminError extends Error {
 
   /** The HTTP status. */
   get status(): number {
-    return STATUS[this.code];
+    return statusOf(this.code);
   }
 }

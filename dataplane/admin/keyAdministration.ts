@@ -1,90 +1,38 @@
 /**
- * What the admin API asks about buckets and their keys, and tells of them. Field names are part of the admin API.
+ * What the admin API asks about buckets and their keys, and tells of them. The forms are those of admin/schema.
  * Implemented by the jobs (dataplane/jobs/administration.ts); every call rejects with AdminError.
  */
+import type { z } from 'zod';
+import type { BucketReport, bucketSummary, ConnectionUse, KeyVersionReport } from './schema/buckets.ts';
+import type { bucketPage, keyPage, reencryptReport } from './schema/listings.ts';
 
-export interface BucketSummary {
-  readonly name: string;
-  readonly bucketId: string;
-  /** Damaged: the row failed its authentication, and nothing else is told. */
-  readonly state: 'Creating' | 'Ready' | 'Damaged';
-  readonly encryption: 'AES256' | null;
-  /** The key version that new writes use. */
-  readonly keyVersion: number | null;
-  /** How old the current key version may become before it is rotated, such as `90d`; null: only when asked. */
-  readonly rotateEvery: string | null;
-  readonly createdAt: string | null;
-}
+export type { BucketReport, ConnectionUse, KeyVersionReport } from './schema/buckets.ts';
 
-export interface BucketPage {
-  readonly buckets: readonly BucketSummary[];
-  /** Pass as `after` for the next page; null: this is the last. */
-  readonly next: string | null;
-}
+export type BucketSummary = z.output<typeof bucketSummary>;
+export type RewrapReport = BucketReport['rewrap'];
+export type BucketPage = z.output<typeof bucketPage>;
+export type KeyPage = z.output<typeof keyPage>;
+export type ReencryptReport = z.output<typeof reencryptReport>;
 
-export interface KeyVersionReport {
-  readonly bucketId: string;
-  /** null: the bucket is deleted. */
-  readonly bucket: string | null;
-  readonly n: number;
-  readonly state: string;
+/** A bucket as its resource wishes it. */
+export interface DeclaredBucket {
+  /** namespace/name of the resource. */
+  readonly owner: string;
   readonly kmsConnection: string;
-  readonly kmsName: string;
-  readonly kmsId: string | null;
-  readonly reservedAt: string;
-  /** When it became the current version by a rotation. */
-  readonly rotatedAt: string | null;
-  readonly requestId: string | null;
-  /** Sealed data keys that name it: of object versions, and of open uploads. */
-  readonly uses: { readonly versions: number; readonly uploads: number };
-}
-
-export interface RewrapReport {
-  /** Idle: nothing refers to an older version. Waiting: see message. */
-  readonly state: 'Idle' | 'Running' | 'Waiting';
-  /** Seals replaced by the rewrap under way. */
-  readonly done: number;
-  /** Seals under older versions. */
-  readonly remaining: number;
-  /** Seals that did not open in the pass under way. */
-  readonly damaged: number;
-  /** Why it waits. */
-  readonly message: string | null;
-}
-
-export interface BucketReport extends BucketSummary {
-  readonly usage: { readonly objects: number; readonly bytes: number };
-  readonly keyVersions: readonly KeyVersionReport[];
-  readonly rewrap: RewrapReport;
-}
-
-export interface ReencryptReport {
-  readonly bucket: string;
-  /** Waiting: see message. */
-  readonly state: 'Running' | 'Waiting' | 'Finished';
-  /** Data keys that were made before this key version are replaced. */
-  readonly olderThan: number;
-  readonly requestedAt: string;
-  readonly finishedAt: string | null;
-  /** Object versions written anew, and their plaintext bytes. */
-  readonly done: { readonly versions: number; readonly bytes: number };
-  /** Object versions and open uploads whose data key is older. */
-  readonly remaining: { readonly versions: number; readonly uploads: number };
-  /** Versions that do not verify: they cannot be read, nor written anew. */
-  readonly damaged: number;
-  /** Why it waits. */
-  readonly message: string | null;
-}
-
-export interface KeyPage {
-  readonly keys: readonly KeyVersionReport[];
-  /** Pass as `after` for the next page; null: this is the last. */
-  readonly next: string | null;
+  readonly rotateEveryMs: number | null;
+  readonly adopt: boolean;
 }
 
 export interface KeyAdministration {
   buckets(query: { readonly after: string; readonly limit: number }): Promise<BucketPage>;
   bucket(name: string): Promise<BucketReport>;
+  /** Makes the bucket, or changes what differs. */
+  declare(name: string, wish: DeclaredBucket): Promise<BucketReport>;
+  /** Null: the bucket is gone. Otherwise it is being purged; asking again tells how far it is. */
+  remove(
+    name: string,
+    wish: { readonly owner: string | null; readonly mode: 'ifEmpty' | 'purge' },
+  ): Promise<BucketReport | null>;
   /** Resolves once the new version is in use; the rewrap goes on by itself. The same requestId rotates once. */
   rotate(
     name: string,
@@ -103,4 +51,10 @@ export interface KeyAdministration {
   }): Promise<KeyPage>;
   /** KMIP Destroy, for a version that is Revoked and that nothing refers to. */
   destroyKey(bucketId: string, n: number): Promise<KeyVersionReport>;
+  /** What hangs on a KMS connection, whether or not it is configured. */
+  connectionUse(connection: string): Promise<ConnectionUse>;
+  /** The newest epoch of a leader; 0: none was taken. */
+  epoch(): Promise<number>;
+  /** Takes the next epoch, durably. */
+  takeEpoch(holder: string): Promise<number>;
 }

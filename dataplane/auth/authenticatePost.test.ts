@@ -41,7 +41,7 @@ const PUBLISHED_FIELDS: Fields = {
 describe('the form that AWS publishes', () => {
   it('is accepted', () => {
     expect(post(PUBLISHED_FIELDS)).toEqual({
-      principal: { accessKeyId: ACCESS_KEY, ownerId: OWNER },
+      principal: { accessKeyId: ACCESS_KEY, ownerId: OWNER, rights: 'everything' },
       contentLengthRange: null,
     });
   });

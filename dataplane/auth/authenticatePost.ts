@@ -56,6 +56,7 @@ export function authenticatePost(
   const { accessKeyId } = scope;
   const credential = deps.credentials(accessKeyId);
   if (credential === null) {
+    deps.signingKeys.forget(accessKeyId);
     throw new S3Error('InvalidAccessKeyId', undefined, { details: { AWSAccessKeyId: accessKeyId } });
   }
   const signingKey = deps.signingKeys.get(accessKeyId, credential.secretAccessKey, scope.date, scope.region);
@@ -73,7 +74,7 @@ export function authenticatePost(
   const endMs = Math.min(policy.expirationMs, time.ms + MAX_AGE_MS);
   checkPostPolicy({ ...policy, expirationMs: endMs }, new Map(fields).set('bucket', bucket), nowMs);
   return {
-    principal: { accessKeyId, ownerId: credential.ownerId },
+    principal: { accessKeyId, ownerId: credential.ownerId, rights: credential.rights },
     contentLengthRange: policy.contentLengthRange,
   };
 }

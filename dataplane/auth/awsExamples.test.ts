@@ -80,6 +80,7 @@ describe('the examples that AWS publishes for the Authorization header', () => {
     expect(authenticate(target(method, url), sent, deps()).principal).toEqual({
       accessKeyId: ACCESS_KEY,
       ownerId: OWNER,
+      rights: 'everything',
     });
     const forged = `${signature.slice(0, -1)}${signature.endsWith('0') ? '1' : '0'}`;
     const wrong = bag([['Host', HOST], ...headers, authorization(signed, forged)]);

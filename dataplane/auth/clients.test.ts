@@ -87,7 +87,11 @@ describe('the AWS SDK for JavaScript', () => {
     const { target, headers } = await catchRequest((client) =>
       client.send(new GetObjectCommand({ Bucket: 'bucket', Key, Range: 'bytes=0-9' })),
     );
-    expect(authenticate(target, headers, NOW).principal).toEqual({ accessKeyId: ACCESS_KEY, ownerId: OWNER });
+    expect(authenticate(target, headers, NOW).principal).toEqual({
+      accessKeyId: ACCESS_KEY,
+      ownerId: OWNER,
+      rights: 'everything',
+    });
     expect(target.key?.toString('utf8')).toBe(Key);
 
     const client = new S3Client({
@@ -217,7 +221,7 @@ describe('minio-js', () => {
     fields.set('key', 'uploads/a');
     fields.delete('bucket');
     expect(authenticatePost(fields, 'bucket', NOW)).toEqual({
-      principal: { accessKeyId: ACCESS_KEY, ownerId: OWNER },
+      principal: { accessKeyId: ACCESS_KEY, ownerId: OWNER, rights: 'everything' },
       contentLengthRange: { min: 1, max: 1024 },
     });
     expect(() => authenticatePost(fields, 'other', NOW)).toThrow(

@@ -60,7 +60,7 @@ describe('a presigned URL', () => {
     const url = presign();
     expect(url).toMatch(/X-Amz-Signature=aeeed9bbccd4d02ee5c0109b86d86835f995330da4c265957d157751f604d404$/);
     expect(accept(url)).toEqual({
-      principal: { accessKeyId: ACCESS_KEY, ownerId: OWNER },
+      principal: { accessKeyId: ACCESS_KEY, ownerId: OWNER, rights: 'everything' },
       payload: { kind: 'unsigned' },
     });
   });

@@ -17,7 +17,8 @@ export const EMPTY_SHA256 = 'e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca49
 
 export function deps(changes: Partial<AuthenticationDeps> = {}): AuthenticationDeps {
   return {
-    credentials: (id) => (id === ACCESS_KEY ? { secretAccessKey: SECRET_KEY, ownerId: OWNER } : null),
+    credentials: (id) =>
+      id === ACCESS_KEY ? { secretAccessKey: SECRET_KEY, ownerId: OWNER, rights: 'everything' } : null,
     region: 'us-east-1',
     clockSkewMs: 15 * 60 * 1000,
     signingKeys: new SigningKeys(),

@@ -28,6 +28,26 @@ describe('signing keys', () => {
     expect(keys.size).toBe(1);
   });
 
+  it('of an access key that is gone are forgotten, and of no other', () => {
+    const keys = new SigningKeys();
+    const gone = keys.get('A', SECRET_KEY, '20130524', 'us-east-1');
+    keys.get('A', SECRET_KEY, '20130525', 'us-east-1');
+    const other = keys.get('B', SECRET_KEY, '20130524', 'us-east-1');
+    keys.forget('A');
+    keys.forget('C');
+    expect(keys.size).toBe(1);
+    expect(keys.get('B', SECRET_KEY, '20130524', 'us-east-1')).toBe(other);
+    expect(keys.get('A', SECRET_KEY, '20130524', 'us-east-1')).not.toBe(gone);
+  });
+
+  it('of one access key are those of a few days, oldest out first', () => {
+    const keys = new SigningKeys();
+    for (let day = 10; day < 30; day += 1) keys.get('A', SECRET_KEY, `201305${day}`, 'us-east-1');
+    expect(keys.size).toBe(4);
+    const newest = keys.get('A', SECRET_KEY, '20130529', 'us-east-1');
+    expect(keys.get('A', SECRET_KEY, '20130529', 'us-east-1')).toBe(newest);
+  });
+
   it('are bounded, oldest out first', () => {
     const keys = new SigningKeys(2);
     const first = keys.get('A', SECRET_KEY, '20130524', 'us-east-1');

@@ -40,6 +40,7 @@ export function verifyClaim(
   const { accessKeyId, date, region, scope } = claim.credential;
   const credential = deps.credentials(accessKeyId);
   if (credential === null) {
+    deps.signingKeys.forget(accessKeyId);
     throw new S3Error('InvalidAccessKeyId', undefined, { details: { AWSAccessKeyId: accessKeyId } });
   }
   const signingKey = deps.signingKeys.get(accessKeyId, credential.secretAccessKey, date, region);
@@ -63,7 +64,7 @@ export function verifyClaim(
   }
   claim.checkTime(deps.now());
   return {
-    principal: { accessKeyId, ownerId: credential.ownerId },
+    principal: { accessKeyId, ownerId: credential.ownerId, rights: credential.rights },
     payload: payloadForm(claim.contentSha256, {
       signingKey,
       timestamp,

@@ -2,13 +2,8 @@
 import type { BucketDocument, Metadata } from '../metadata/metadata.ts';
 import { MetadataError } from '../metadata/metadata.ts';
 import { BucketTakenError } from './createBucket.ts';
-import {
-  type KeyMaking,
-  makeBucketKey,
-  releaseAttempt,
-  reserveKeyVersion,
-  resumeAttempt,
-} from './makeBucketKey.ts';
+import { claimFirstKey } from './firstKey.ts';
+import { type KeyMaking, makeBucketKey, releaseAttempt } from './makeBucketKey.ts';
 
 const UPDATE_ATTEMPTS = 8;
 
@@ -27,13 +22,13 @@ export async function enableEncryption(
     return;
   }
   const { metadata } = making;
-  const existing = await metadata.keyVersion(bucket.bucketUid, 1);
-  const reserved = existing ?? reserveKeyVersion(making, bucket.bucketUid, kmsConnection);
-  if (existing === null) await reserve(making, reserved);
-  const mine = existing === null ? reserved : await resumeAttempt(making, existing);
-  if (mine === null) throw new BucketTakenError('creation');
-  const release = () => releaseAttempt(making, mine);
-  const made = await makeBucketKey(making, mine, existing === null ? 'fresh' : 'resumed', release);
+  const claimed = await claimFirstKey(making, bucket.bucketUid, {
+    kmsConnection,
+    otherConnection: 'resume',
+  });
+  if (claimed === null) throw new BucketTakenError('creation');
+  const release = () => releaseAttempt(making, claimed.row);
+  const made = await makeBucketKey(making, claimed.row, claimed.attempt, release);
   try {
     await changeBucket(
       metadata,
@@ -50,21 +45,16 @@ export async function enableEncryption(
 /** Later writes are plain; what is there stays encrypted and readable. */
 export async function disableEncryption(metadata: Metadata, bucket: BucketDocument): Promise<void> {
   if (bucket.encryption === null) return;
-  await changeBucket(metadata, bucket, (current) => ({ ...current, encryption: null, everPlain: true }));
-}
-
-async function reserve(making: KeyMaking, row: Parameters<Metadata['putKeyVersion']>[0]): Promise<void> {
-  try {
-    await making.metadata.putKeyVersion(row);
-  } catch (error) {
-    if (error instanceof MetadataError && error.code === 'Conflict') throw new BucketTakenError('creation');
-    throw error;
-  }
+  await changeBucket(metadata, bucket, (current) => {
+    // Its declaration says that it is encrypted.
+    if (current.owner !== null) throw new MetadataError('Conflict', 'the bucket was declared meanwhile');
+    return { ...current, encryption: null, everPlain: true };
+  });
 }
 
 /**
  * Applies a change to the newest document of the bucket and resolves to the result; another writer's change in between is
- * kept. MetadataError 'NoSuchBucket' when the bucket is gone.
+ * kept. MetadataError 'NoSuchBucket' when the bucket is gone or being purged. What `edit` throws ends it.
  */
 export async function changeBucket(
   metadata: Metadata,
@@ -74,7 +64,7 @@ export async function changeBucket(
 ): Promise<BucketDocument> {
   let current: BucketDocument | null = bucket;
   for (let attempt = 1; ; attempt += 1) {
-    if (current === null || current.bucketUid !== bucket.bucketUid) {
+    if (current?.bucketUid !== bucket.bucketUid || current.state === 'Deleting') {
       throw new MetadataError('NoSuchBucket', `bucket ${bucket.name} is gone`);
     }
     const edited = { ...edit(current), revision: current.revision + 1 };

@@ -15,7 +15,7 @@ const COMMIT_ATTEMPTS = 8;
 export interface RotationRequest {
   /** The same id again gives the same key version again; null: the schedule asks. */
   readonly requestId: string | null;
-  /** null: the connection of the current version. */
+  /** null: the declared connection, or else that of the current version. */
   readonly toConnection: string | null;
 }
 
@@ -52,15 +52,18 @@ export async function rotateBucketKey(
   const current = versions.find(({ n }) => n === bucket.keyVersion);
   if (current === undefined) throw new RotationError('NotEncrypted', `bucket ${name} has no key to rotate`);
 
-  const asked = versions.find(({ rotation }) => requestId !== null && rotation?.requestId === requestId);
+  // The newest: one that was given up for another connection may stand before it.
+  const asked = versions.findLast(({ rotation }) => requestId !== null && rotation?.requestId === requestId);
   if (asked !== undefined && asked.state !== 'Creating') {
     if (asked.keyCheckValue !== null) return asked;
     throw new RotationError('Superseded', `the rotation ${requestId} was given up for another connection`);
   }
-  const connection = toConnection ?? current.kmsConnection;
+  const connection = toConnection ?? bucket.kmsConnection ?? current.kmsConnection;
   const unfinished = versions.find(({ state, n }) => state === 'Creating' && n > current.n);
   if (unfinished !== undefined) {
-    const same = unfinished === asked || (requestId === null && toConnection === null);
+    const anywhere = toConnection !== null || bucket.kmsConnection === null;
+    const mine = unfinished === asked || (requestId === null && toConnection === null);
+    const same = mine && (anywhere || unfinished.kmsConnection === connection);
     if (same) return await finishRotation(making, bucket, unfinished);
     if (unfinished.kmsConnection === connection) {
       throw new RotationError(
@@ -127,7 +130,7 @@ async function exchange(making: KeyMaking, bucket: BucketDocument, made: KeyVers
   const { metadata } = making;
   for (let attempt = 1; ; attempt += 1) {
     const newest = await metadata.bucket(bucket.name);
-    if (newest === null || newest.bucketUid !== bucket.bucketUid) throw noSuchBucket(bucket.name);
+    if (newest?.bucketUid !== bucket.bucketUid || newest.state !== 'Ready') throw noSuchBucket(bucket.name);
     const before = await currentVersion(making, newest);
     const readable = { ...before, revision: before.revision + 1, state: 'Readable' } as const;
     try {

@@ -1,16 +1,13 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { PassThrough } from 'node:stream';
 import type { FastifyInstance } from 'fastify';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { createAdminServer } from '../admin/adminServer.ts';
-import { administer } from '../jobs/administration.ts';
-import { type Life, noReencryptions, startLife } from '../jobs/life.testkit.ts';
+import { administrationOf, adminServerOn } from '../jobs/administration.testkit.ts';
+import { type Life, startLife } from '../jobs/life.testkit.ts';
 import { bucketOf, putSealed } from '../jobs/sealed.testkit.ts';
 import { FakeClock } from '../keys/fakeClock.testkit.ts';
 import { FakeKms } from '../keys/fakeKms.testkit.ts';
-import { createLogger } from '../log.ts';
 import { type Engine, openEngine } from '../metadata/sqlite/engine.testkit.ts';
 import { portOf } from '../process/listener.ts';
 import { runCli } from './cli.ts';
@@ -32,18 +29,7 @@ beforeEach(async () => {
   kms = new FakeKms(new FakeClock());
   life = await startLife(engine, kms);
   await life.create('docs');
-  const note = () => undefined;
-  server = createAdminServer({
-    tokens: () => [TOKEN],
-    status: () => Promise.reject(new Error('not asked for here')),
-    keys: administer({
-      ...life,
-      reencryptions: noReencryptions,
-      log: { info: note, warn: note, error: note },
-    }),
-    flush: () => Promise.resolve(),
-    log: createLogger({ level: 'info', thread: 'test', destination: new PassThrough() }),
-  });
+  server = adminServerOn(administrationOf(life).keys, { tokens: () => [TOKEN] });
   await server.listen({ host: '127.0.0.1', port: 0 });
   folder = mkdtempSync(join(tmpdir(), 'sealgate-key-cli-'));
   config = writeConfig(portOf(server.server));

@@ -5,8 +5,10 @@ import { PassThrough } from 'node:stream';
 import type { FastifyInstance } from 'fastify';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { createAdminServer } from '../admin/adminServer.ts';
+import { Epochs } from '../admin/epochs.ts';
 import { AdminError } from '../admin/errors.ts';
 import type { KeyAdministration, ReencryptReport } from '../admin/keyAdministration.ts';
+import { unusedAccessKeys, unusedAdministration } from '../admin/unused.testkit.ts';
 import { createLogger } from '../log.ts';
 import { portOf } from '../process/listener.ts';
 import { runCli } from './cli.ts';
@@ -27,12 +29,7 @@ const begun: ReencryptReport = {
 /** What the server says, one answer after the other. */
 let reports: ReencryptReport[] = [];
 const administration: KeyAdministration = {
-  buckets: unused,
-  bucket: unused,
-  rotate: unused,
-  setRotation: unused,
-  keys: unused,
-  destroyKey: unused,
+  ...unusedAdministration,
   reencrypt: (name) =>
     name === 'docs'
       ? Promise.resolve(begun)
@@ -45,9 +42,11 @@ let folder: string;
 let config: string;
 beforeAll(async () => {
   server = createAdminServer({
+    accessKeys: unusedAccessKeys,
     tokens: () => ['ab'.repeat(32)],
     status: unused,
     keys: administration,
+    epochs: new Epochs(administration),
     flush: unused,
     log: createLogger({ level: 'info', thread: 'test', destination: new PassThrough() }),
   });

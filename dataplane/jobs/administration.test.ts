@@ -1,14 +1,11 @@
-import { PassThrough } from 'node:stream';
 import type { FastifyInstance } from 'fastify';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { createAdminServer } from '../admin/adminServer.ts';
 import { AdminError } from '../admin/errors.ts';
 import { FakeClock } from '../keys/fakeClock.testkit.ts';
 import { FakeKms } from '../keys/fakeKms.testkit.ts';
-import { createLogger } from '../log.ts';
 import { type Engine, openEngine } from '../metadata/sqlite/engine.testkit.ts';
-import { administer } from './administration.ts';
-import { type Life, noReencryptions, startLife } from './life.testkit.ts';
+import { administrationOf, adminServerOn, askServer } from './administration.testkit.ts';
+import { type Life, startLife } from './life.testkit.ts';
 import { bucketOf, openSealedUpload, putSealed } from './sealed.testkit.ts';
 
 const DAY_MS = 86_400_000;
@@ -25,19 +22,13 @@ beforeEach(async () => {
   life = await startLife(engine, kms);
   await life.create('docs');
   flushed = [];
-  const note = () => undefined;
-  const log = { info: note, warn: note, error: note };
-  server = createAdminServer({
-    tokens: () => ['token'],
-    status: () => Promise.reject(new Error('not asked for here')),
-    keys: administer({ ...life, reencryptions: noReencryptions, log }),
+  server = adminServerOn(administrationOf(life).keys, {
     flush: (connection) => {
       if (connection === 'nowhere')
         return Promise.reject(new AdminError('NoSuchConnection', 'no such connection'));
       flushed.push(connection);
       return Promise.resolve();
     },
-    log: createLogger({ level: 'info', thread: 'test', destination: new PassThrough() }),
   });
 });
 afterEach(async () => {
@@ -46,19 +37,8 @@ afterEach(async () => {
   await engine[Symbol.asyncDispose]();
 });
 
-async function ask(
-  method: 'GET' | 'POST' | 'PUT',
-  url: string,
-  payload?: Record<string, unknown>,
-): Promise<{ readonly status: number; readonly body: Record<string, unknown> }> {
-  const answer = await server.inject({
-    method,
-    url: `/admin/v1/${url}`,
-    headers: { authorization: 'Bearer token' },
-    ...(payload === undefined ? {} : { payload }),
-  });
-  return { status: answer.statusCode, body: answer.json() };
-}
+const ask = (method: 'GET' | 'POST' | 'PUT', url: string, payload?: object) =>
+  askServer(server, method, url, payload);
 const rotate = (requestId: string, more: Record<string, unknown> = {}) =>
   ask('POST', 'buckets/docs/rotate', { requestId, ...more });
 
@@ -169,12 +149,7 @@ describe('POST rotate', () => {
     expect(await rotate('r1')).toMatchObject({ status: 502, body: { error: { code: 'KmsRefused' } } });
     kms.mode = 'refuse';
     await using away = await startLife(engine, kms, undefined, { incarnation: life.incarnation });
-    const note = () => undefined;
-    const administration = administer({
-      ...away,
-      reencryptions: noReencryptions,
-      log: { info: note, warn: note, error: note },
-    });
+    const administration = administrationOf(away).keys;
     const rotating = administration.rotate('docs', { requestId: 'r2', toConnection: null });
     await expect(rotating).rejects.toMatchObject({ code: 'KmsUnavailable', status: 503 });
   });

@@ -8,6 +8,7 @@ import type {
   KeyVersionReport,
   RewrapReport,
 } from '../admin/keyAdministration.ts';
+import { BucketClaimError } from '../buckets/bucketClaim.ts';
 import { changeBucket } from '../buckets/bucketEncryption.ts';
 import { RotationError } from '../buckets/rotateBucketKey.ts';
 import { type KeyProvider, KmsError } from '../keys/keys.ts';
@@ -20,6 +21,7 @@ import {
   type Metadata,
   MetadataError,
 } from '../metadata/metadata.ts';
+import type { Declarations } from './declarations.ts';
 import type { JobLog } from './jobLog.ts';
 import type { KeyJobs } from './keyJobs.ts';
 import type { ReencryptJobs } from './reencryptJobs.ts';
@@ -33,7 +35,17 @@ export interface AdministrationOptions {
   readonly rotations: Rotations;
   readonly jobs: Pick<KeyJobs, 'wake' | 'waiting'>;
   readonly reencryptions: Pick<ReencryptJobs, 'request' | 'report'>;
+  readonly declarations: Pick<Declarations, 'declare' | 'remove'>;
+  readonly settings: AdministrationSettings;
   readonly log: JobLog;
+}
+
+/** What the configuration in force says; asked at every call. */
+export interface AdministrationSettings {
+  region(): string;
+  /** S3's owner of declared buckets. */
+  ownerId(): string;
+  hasConnection(connection: string): boolean;
 }
 
 const NO_USES: KeyUses = { versions: 0, uploads: 0 };
@@ -41,7 +53,7 @@ const RETIRED: ReadonlySet<string> = new Set(['Retiring', 'Revoked', 'Destroyed'
 
 /** Every call rejects with AdminError, but for defects. */
 export function administer(options: AdministrationOptions): KeyAdministration {
-  const { metadata, keys, rotations, jobs, reencryptions, log } = options;
+  const { metadata, keys, rotations, jobs, reencryptions, declarations, settings, log } = options;
   const report = async (row: KeyVersionDocument): Promise<KeyVersionReport> => {
     const bucket = await metadata.bucketByUid(row.bucketUid);
     return keyVersionReport(row, bucket, await metadata.keyUses(row.bucketUid));
@@ -50,9 +62,21 @@ export function administer(options: AdministrationOptions): KeyAdministration {
     buckets: async ({ after, limit }) => {
       const entries = await metadata.listEveryBucket({ after, limit });
       const last = entries.length < limit ? undefined : entries.at(-1);
-      return { buckets: entries.map(entrySummary), next: last?.name ?? null };
+      const buckets: BucketSummary[] = [];
+      for (const entry of entries) buckets.push(await entrySummary(metadata, entry));
+      return { buckets, next: last?.name ?? null };
     },
     bucket: async (name) => await bucketReport(options, await requireBucket(metadata, name)),
+    declare: async (name, wish) => {
+      const [region, ownerId] = [settings.region(), settings.ownerId()];
+      const bucket = await declarations.declare({ ...wish, name, region, ownerId });
+      return await bucketReport(options, bucket);
+    },
+    remove: async (name, wish) => {
+      if (await declarations.remove({ ...wish, name })) return null;
+      const bucket = await metadata.bucket(name);
+      return bucket?.state === 'Deleting' ? await bucketReport(options, bucket) : null;
+    },
     rotate: async (name, request) => {
       const made = await rotations.rotate(name, request);
       jobs.wake();
@@ -68,7 +92,7 @@ export function administer(options: AdministrationOptions): KeyAdministration {
         rotateEveryMs: everyMs,
       }));
       jobs.wake();
-      return summary(changed);
+      return await summary(metadata, changed);
     },
     keys: async ({ after, limit, unused }) => {
       const entries = await metadata.listKeyVersions({ after: position(after), limit });
@@ -105,6 +129,16 @@ export function administer(options: AdministrationOptions): KeyAdministration {
       log.info({ bucketUid, n, connection, kmsId }, 'a revoked key version was destroyed in the KMS');
       return await report(destroyed);
     },
+    connectionUse: async (connection) => {
+      const use = await metadata.connectionUse(connection);
+      return { connection, configured: settings.hasConnection(connection), ...use };
+    },
+    epoch: () => metadata.epoch(),
+    takeEpoch: async (holder) => {
+      const epoch = await metadata.takeEpoch();
+      log.info({ epoch, holder }, 'a leader took the next epoch');
+      return epoch;
+    },
   };
   return translated(calls);
 }
@@ -139,21 +173,63 @@ async function bucketReport(
     message: failure?.message ?? null,
   };
   const keyVersions = rows.map((row) => keyVersionReport(row, bucket, uses));
-  return { ...summary(bucket), usage, keyVersions, rewrap };
+  return { ...summaryOf(bucket, rows), usage, keyVersions, rewrap };
 }
 
 const total = ({ versions, uploads }: KeyUses): number => versions + uploads;
 
-function entrySummary({ name, bucketUid, bucket }: BucketEntry): BucketSummary {
-  if (!(bucket instanceof MetadataError)) return summary(bucket);
-  const nothing = { encryption: null, keyVersion: null, rotateEvery: null, createdAt: null };
-  return { name, bucketId: bucketUid, state: 'Damaged', ...nothing };
+async function entrySummary(
+  metadata: Pick<Metadata, 'keyVersion'>,
+  { name, bucketUid, bucket }: BucketEntry,
+): Promise<BucketSummary> {
+  if (!(bucket instanceof MetadataError)) return await summary(metadata, bucket);
+  return {
+    name,
+    bucketId: bucketUid,
+    state: 'Damaged',
+    owner: null,
+    encryption: null,
+    kmsConnection: null,
+    keyVersion: null,
+    rotateEvery: null,
+    nextRotationAt: null,
+    createdAt: null,
+  };
 }
 
-function summary(bucket: BucketDocument): BucketSummary {
-  const { name, bucketUid: bucketId, state, encryption, keyVersion, rotateEveryMs, createdMs } = bucket;
-  const rotateEvery = rotateEveryMs === null ? null : ageText(rotateEveryMs);
-  return { name, bucketId, state, encryption, keyVersion, rotateEvery, createdAt: iso(createdMs) };
+async function summary(
+  metadata: Pick<Metadata, 'keyVersion'>,
+  bucket: BucketDocument,
+): Promise<BucketSummary> {
+  const { bucketUid, keyVersion, rotateEveryMs } = bucket;
+  const scheduled = keyVersion !== null && rotateEveryMs !== null;
+  try {
+    const current = scheduled ? await metadata.keyVersion(bucketUid, keyVersion) : null;
+    return summaryOf(bucket, current === null ? [] : [current]);
+  } catch (error) {
+    // An edited row of a key hides no bucket.
+    if (!(error instanceof MetadataError)) throw error;
+    return summaryOf(bucket, []);
+  }
+}
+
+/** `versions`: the current one must be among them for the next rotation to be told. */
+function summaryOf(bucket: BucketDocument, versions: readonly KeyVersionDocument[]): BucketSummary {
+  const { name, bucketUid, state, owner, encryption, kmsConnection, keyVersion, rotateEveryMs } = bucket;
+  const current = versions.find(({ n }) => n === keyVersion);
+  const sinceMs = current === undefined ? null : (current.rotation?.rotatedMs ?? current.reservedMs);
+  return {
+    name,
+    bucketId: bucketUid,
+    state,
+    owner,
+    encryption,
+    kmsConnection,
+    keyVersion,
+    rotateEvery: rotateEveryMs === null ? null : ageText(rotateEveryMs),
+    nextRotationAt: rotateEveryMs === null || sinceMs === null ? null : iso(sinceMs + rotateEveryMs),
+    createdAt: iso(bucket.createdMs),
+  };
 }
 
 function keyVersionReport(
@@ -194,12 +270,17 @@ function translated(calls: KeyAdministration): KeyAdministration {
   return {
     buckets: (query) => told(calls.buckets(query)),
     bucket: (name) => told(calls.bucket(name)),
+    declare: (name, wish) => told(calls.declare(name, wish)),
+    remove: (name, wish) => told(calls.remove(name, wish)),
     rotate: (name, request) => told(calls.rotate(name, request)),
     reencrypt: (name) => told(calls.reencrypt(name)),
     reencryption: (name) => told(calls.reencryption(name)),
     setRotation: (name, everyMs) => told(calls.setRotation(name, everyMs)),
     keys: (query) => told(calls.keys(query)),
     destroyKey: (bucketId, n) => told(calls.destroyKey(bucketId, n)),
+    connectionUse: (connection) => told(calls.connectionUse(connection)),
+    epoch: () => told(calls.epoch()),
+    takeEpoch: (holder) => told(calls.takeEpoch(holder)),
   };
 }
 
@@ -207,6 +288,10 @@ function fail(cause: unknown): never {
   if (cause instanceof RotationError) {
     const refused = cause.code === 'Unfinished' || cause.code === 'Superseded';
     throw new AdminError(refused ? 'RotationConflict' : cause.code, cause.message, { cause });
+  }
+  if (cause instanceof BucketClaimError) {
+    const code = cause.code === 'BeingMade' ? 'Conflict' : cause.code;
+    throw new AdminError(code, cause.message, { cause });
   }
   if (cause instanceof KmsError) {
     if (cause.code === 'UnknownConnection')
@@ -217,6 +302,7 @@ function fail(cause: unknown): never {
   }
   if (cause instanceof MetadataError) {
     if (cause.code === 'NoSuchBucket') throw new AdminError('NoSuchBucket', cause.message, { cause });
+    if (cause.code === 'NotEmpty') throw new AdminError('BucketNotEmpty', cause.message, { cause });
     if (cause.code === 'Conflict') throw new AdminError('Conflict', cause.message, { cause });
     if (cause.code === 'Busy' || cause.code === 'NoSpace')
       throw new AdminError('Busy', cause.message, { cause });

@@ -6,7 +6,13 @@
  */
 import { RotationError } from '../buckets/rotateBucketKey.ts';
 import { type KeyProvider, KmsError } from '../keys/keys.ts';
-import { type Id, type KeyVersionDocument, type Metadata, MetadataError } from '../metadata/metadata.ts';
+import {
+  type BucketDocument,
+  type Id,
+  type KeyVersionDocument,
+  type Metadata,
+  MetadataError,
+} from '../metadata/metadata.ts';
 import type { SealingTools } from '../objects/version.ts';
 import { Backoff, type Failure } from './backoff.ts';
 import type { JobClock } from './jobClock.ts';
@@ -120,7 +126,11 @@ export class KeyJobs {
     };
     for (const row of found.abandoned) await attempt(revocationOf(row), () => rotations.giveUp(row));
     for (const { bucket, row } of found.unfinished) {
-      await attempt(rotationOf(bucket.bucketUid), () => rotations.finish(bucket, row));
+      // One by schedule over a connection that is not declared any more: the next look finds it due over the declared one.
+      const outdated = row.rotation?.requestId === null && !isDeclared(bucket, row);
+      await attempt(rotationOf(bucket.bucketUid), () =>
+        outdated ? rotations.giveUp(row) : rotations.finish(bucket, row),
+      );
     }
     const unfinished = new Set(found.unfinished.map(({ bucket }) => bucket.bucketUid));
     const due = found.due.filter(({ bucketUid }) => !unfinished.has(bucketUid));
@@ -242,6 +252,8 @@ export class KeyJobs {
   }
 }
 
+const isDeclared = (bucket: BucketDocument, row: KeyVersionDocument): boolean =>
+  bucket.kmsConnection === null || bucket.kmsConnection === row.kmsConnection;
 const rotationOf = (bucketUid: Id): string => `rotate ${bucketUid}`;
 const rewrapOf = (bucketUid: Id): string => `rewrap ${bucketUid}`;
 const revocationOf = ({ bucketUid, n }: KeyVersionDocument): string => `revoke ${bucketUid}/${n}`;

@@ -58,7 +58,8 @@ export class ReencryptJobs {
       while (!signal.aborted) {
         const page: readonly BucketEntry[] = await metadata.listEveryBucket({ after, limit: PAGE });
         for (const { bucket } of page) {
-          if (!(bucket instanceof MetadataError) && (await this.#slice(bucket))) more = true;
+          const usable = !(bucket instanceof MetadataError) && bucket.state === 'Ready';
+          if (usable && (await this.#slice(bucket))) more = true;
         }
         const last = page.at(-1);
         if (last === undefined) break;
@@ -120,7 +121,7 @@ export class ReencryptJobs {
 
   async #bucket(name: string): Promise<BucketDocument> {
     const bucket = await this.#options.metadata.bucket(name);
-    if (bucket === null) throw new AdminError('NoSuchBucket', `there is no bucket ${name}`);
+    if (bucket?.state !== 'Ready') throw new AdminError('NoSuchBucket', `there is no bucket ${name}`);
     return bucket;
   }
 

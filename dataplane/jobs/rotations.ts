@@ -10,6 +10,7 @@ import {
 import type { BucketDocument, Id, KeyVersionDocument } from '../metadata/metadata.ts';
 import type { JobLog } from './jobLog.ts';
 import type { KeyJobMetrics } from './keyJobMetrics.ts';
+import { Turns } from './turns.ts';
 
 export interface RotationsOptions {
   readonly making: KeyMaking;
@@ -19,14 +20,14 @@ export interface RotationsOptions {
 
 export class Rotations {
   readonly #options: RotationsOptions;
-  readonly #running = new Map<Id, Promise<unknown>>();
+  readonly #turns = new Turns();
 
   constructor(options: RotationsOptions) {
     this.#options = options;
   }
 
   isRunning(bucketUid: Id): boolean {
-    return this.#running.has(bucketUid);
+    return this.#turns.has(bucketUid);
   }
 
   /** See rotateBucketKey. */
@@ -67,17 +68,11 @@ export class Rotations {
     { bucketUid }: BucketDocument,
     work: () => Promise<KeyVersionDocument>,
   ): Promise<KeyVersionDocument> {
-    const before = this.#running.get(bucketUid) ?? Promise.resolve();
-    // Whoever waits before us has been told how their rotation ended; ours does not depend on it.
-    const mine = before.then(work, work);
-    this.#running.set(bucketUid, mine);
     try {
-      return await mine;
+      return await this.#turns.take(bucketUid, work);
     } catch (error) {
       this.#options.metrics.rotated('failed');
       throw error;
-    } finally {
-      if (this.#running.get(bucketUid) === mine) this.#running.delete(bucketUid);
     }
   }
 }

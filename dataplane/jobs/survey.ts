@@ -79,6 +79,8 @@ export async function survey(options: SurveyOptions): Promise<Survey | null> {
       return;
     }
     if (existing.has(bucketUid)) existing.set(bucketUid, bucket);
+    // Nothing is done for the keys of one that is being purged until it is gone.
+    if (bucket.state === 'Deleting') return;
     if (readable.has(bucketUid)) rewraps.push(bucket);
     const sinceMs = usedSinceMs.get(bucketUid);
     if (bucket.rotateEveryMs !== null && sinceMs !== undefined && nowMs - sinceMs >= bucket.rotateEveryMs)
@@ -92,7 +94,13 @@ export async function survey(options: SurveyOptions): Promise<Survey | null> {
     unfinished: idle.flatMap((row) => {
       const bucket = existing.get(row.bucketUid) ?? null;
       // A first version is finished by its bucket's owner.
-      if (bucket === null || bucket.keyVersion === null || row.n < bucket.keyVersion) return [];
+      if (
+        bucket === null ||
+        bucket.state !== 'Ready' ||
+        bucket.keyVersion === null ||
+        row.n < bucket.keyVersion
+      )
+        return [];
       return [{ bucket, row }];
     }),
     abandoned: idle.filter(

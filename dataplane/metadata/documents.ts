@@ -11,8 +11,11 @@ export interface BucketDocument {
   readonly ownerId: string;
   readonly region: string;
   readonly createdMs: number;
-  /** Creating: the key of an encrypted bucket is not ready; everyone but its creator sees 404. */
-  readonly state: 'Creating' | 'Ready';
+  /**
+   * Creating: the key of an encrypted bucket is not ready; everyone but its creator sees 404. Deleting: it is being purged;
+   * nobody sees it, and nothing is committed into it any more.
+   */
+  readonly state: 'Creating' | 'Ready' | 'Deleting';
   readonly encryption: 'AES256' | null;
   /** The key version that new writes use; null until a first one is ready. */
   readonly keyVersion: number | null;
@@ -21,6 +24,10 @@ export interface BucketDocument {
   readonly versioning: 'Unversioned';
   /** A new key version is made when the current one is this old; null = only when somebody asks. */
   readonly rotateEveryMs: number | null;
+  /** namespace/name of the resource that declared it; null = it was made over S3. */
+  readonly owner: string | null;
+  /** The declared connection, over which the next key version is made; null = that of the current one. */
+  readonly kmsConnection: string | null;
 }
 
 /**

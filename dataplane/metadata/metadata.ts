@@ -2,16 +2,20 @@
  * The metadata interface: S3-shaped operations, each one serialisable transaction with its preconditions inside.
  *
  * Owns what every engine must offer and the rows that it returns. It must not know SQL, HTTP or ciphers: sealed
- * fields pass through it as bytes. Control rows (buckets, key versions, uploads) come back only after their MAC
+ * fields pass through it as bytes. Control rows (buckets, key versions, uploads, access keys) come back only after their MAC
  * was verified; a row that fails is a MetadataError 'Integrity'.
  */
 
+import type { AccessKeys } from './accessKeys.ts';
 import type { BucketDocument, Id, KeyVersionDocument } from './documents.ts';
+import type { FleetAdministration, RemovableBucket } from './fleetAdministration.ts';
 import type { KeyRotation } from './keyRotation.ts';
 import type { Reencryption } from './reencryption.ts';
 
+export type { AccessKeyDocument, AccessKeyEntry, AccessKeyQuery, AccessKeys } from './accessKeys.ts';
 export type { BucketDocument, Id, KeyVersionDocument } from './documents.ts';
 export { MetadataError, type MetadataErrorCode } from './errors.ts';
+export type { ConnectionUse, RemovableBucket } from './fleetAdministration.ts';
 export type {
   BucketEntry,
   JobKind,
@@ -255,7 +259,7 @@ export interface Usage {
 }
 
 /** Everything that the data plane asks of its metadata engine. All rejections are MetadataError. */
-export interface Metadata extends KeyRotation, Reencryption {
+export interface Metadata extends AccessKeys, KeyRotation, Reencryption, FleetAdministration {
   // Buckets and key versions
   bucket(name: string): Promise<BucketDocument | null>;
   /** The bucket that has this identifier, whatever its name; null when it is deleted. */
@@ -268,13 +272,21 @@ export interface Metadata extends KeyRotation, Reencryption {
   }): Promise<readonly BucketDocument[]>;
   /** Creates the bucket (and reserves its key version); an existing one of that name is returned instead, untouched. */
   createBucket(bucket: BucketDocument, keyVersion: KeyVersionDocument | null): Promise<BucketDocument | null>;
-  /** Replaces the document whose revision is one lower; otherwise MetadataError 'Conflict'. With `keyVersions`, all or none. */
-  updateBucket(bucket: BucketDocument, keyVersions?: readonly KeyVersionDocument[]): Promise<void>;
+  /**
+   * Replaces the document whose revision is one lower; otherwise MetadataError 'Conflict'. With `keyVersions`, all or none.
+   * With `ifEmpty` only a bucket without objects and open uploads: 'NotEmpty'.
+   */
+  updateBucket(
+    bucket: BucketDocument,
+    keyVersions?: readonly KeyVersionDocument[],
+    ifEmpty?: boolean,
+  ): Promise<void>;
   /**
    * Removes an empty bucket with its open uploads. Its key versions stay, and become Retiring; one in state Creating stays
-   * with whoever makes it. 'NotEmpty' and 'NoSuchBucket' as errors.
+   * with whoever makes it. 'NotEmpty' and 'NoSuchBucket' (also for another state than `expected`) as errors, and
+   * 'Conflict' for another owner. Without `expected` it must be Ready, and declared by nobody.
    */
-  deleteBucket(name: string, bucketUid: Id): Promise<void>;
+  deleteBucket(name: string, bucketUid: Id, expected?: RemovableBucket): Promise<void>;
   /** Forgets a bucket in state Creating whose key was certainly never made. */
   dropReservation(name: string, bucketUid: Id): Promise<void>;
   keyVersion(bucketUid: Id, n: number): Promise<KeyVersionDocument | null>;

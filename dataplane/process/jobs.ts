@@ -1,10 +1,16 @@
 /** The jobs thread as the main thread sees it: calls of the administration go over, answers come back. */
 import { Worker } from 'node:worker_threads';
 import { AdminError } from '../admin/errors.ts';
-import type { KeyAdministration } from '../admin/keyAdministration.ts';
 import type { Id } from '../metadata/metadata.ts';
 import type { MetricsSnapshot, MetricsSource } from '../monitoring/aggregate.ts';
-import type { AdministrationCall, FromJobs, JobsSettings, JobsStart, ToJobs } from './jobsMessages.ts';
+import type {
+  Administration,
+  AdministrationCall,
+  FromJobs,
+  JobsSettings,
+  JobsStart,
+  ToJobs,
+} from './jobsMessages.ts';
 import type { ThreadFailed } from './s3Worker.ts';
 
 const ENTRY = new URL('./jobsThread.ts', import.meta.url);
@@ -16,7 +22,7 @@ interface Waiting {
 
 export class Jobs implements MetricsSource {
   readonly name = 'jobs';
-  readonly administration: KeyAdministration;
+  readonly administration: Administration;
   readonly #worker: Worker;
   readonly #waiting = new Map<number, Waiting>();
   readonly #ready = Promise.withResolvers<void>();
@@ -57,6 +63,15 @@ export class Jobs implements MetricsSource {
       setRotation: (...args) => this.#call({ name: 'setRotation', args }),
       keys: (...args) => this.#call({ name: 'keys', args }),
       destroyKey: (...args) => this.#call({ name: 'destroyKey', args }),
+      accessKeys: (...args) => this.#call({ name: 'accessKeys', args }),
+      accessKey: (...args) => this.#call({ name: 'accessKey', args }),
+      putAccessKey: (...args) => this.#call({ name: 'putAccessKey', args }),
+      deleteAccessKey: (...args) => this.#call({ name: 'deleteAccessKey', args }),
+      declare: (...args) => this.#call({ name: 'declare', args }),
+      remove: (...args) => this.#call({ name: 'remove', args }),
+      connectionUse: (...args) => this.#call({ name: 'connectionUse', args }),
+      epoch: (...args) => this.#call({ name: 'epoch', args }),
+      takeEpoch: (...args) => this.#call({ name: 'takeEpoch', args }),
     };
   }
 

@@ -20,8 +20,8 @@ export interface StartJobsOptions {
 
 /** The jobs' part of the settings. */
 export function jobsSettings(settings: Settings): JobsSettings {
-  const { keyNamePrefixes, logLevel } = workerSettings(settings);
-  return { keyNamePrefixes, logLevel };
+  const { keyNamePrefixes, logLevel, region, root } = workerSettings(settings);
+  return { keyNamePrefixes, logLevel, region, ownerId: root.ownerId, rootAccessKeyId: root.accessKeyId };
 }
 
 /** Starts the thread; resolves once it works. */

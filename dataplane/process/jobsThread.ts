@@ -2,20 +2,22 @@
 import { type MessagePort, parentPort, workerData } from 'node:worker_threads';
 import { Registry } from 'prom-client';
 import { AdminError } from '../admin/errors.ts';
-import type { KeyAdministration } from '../admin/keyAdministration.ts';
 import { openFilesystemBlobs } from '../blobs/filesystem.ts';
 import { blockRandom } from '../crypto/random.ts';
+import { administerAccessKeys } from '../jobs/accessKeyAdministration.ts';
 import { administer } from '../jobs/administration.ts';
+import { Declarations } from '../jobs/declarations.ts';
 import { systemJobClock } from '../jobs/jobClock.ts';
 import { createKeyJobMetrics } from '../jobs/keyJobMetrics.ts';
 import { KeyJobs } from '../jobs/keyJobs.ts';
+import { Purges } from '../jobs/purge.ts';
 import { ReencryptJobs } from '../jobs/reencryptJobs.ts';
 import { Rotations } from '../jobs/rotations.ts';
 import { connectKeyProvider } from '../keys/workerKeys.ts';
 import { createLogger, standardOutput } from '../log.ts';
 import { openSqliteMetadata } from '../metadata/sqlite/sqliteMetadata.ts';
 import { ListKeys } from '../objects/listKeys.ts';
-import type { AdministrationCall, FromJobs, JobsStart, ToJobs } from './jobsMessages.ts';
+import type { Administration, AdministrationCall, FromJobs, JobsStart, ToJobs } from './jobsMessages.ts';
 import { keyNamePrefixIn } from './keyNamePrefixes.ts';
 
 async function runJobs(parent: MessagePort, start: JobsStart): Promise<void> {
@@ -64,7 +66,31 @@ async function runJobs(parent: MessagePort, start: JobsStart): Promise<void> {
   });
   const { signal } = ending;
   const reencryptions = new ReencryptJobs({ metadata, blobs, keys, tools, clock, log, signal });
-  const administration = administer({ metadata, keys, rotations, jobs, reencryptions, log });
+  const purges = new Purges({ metadata, clock, log, signal });
+  const administration: Administration = {
+    ...administer({
+      metadata,
+      keys,
+      rotations,
+      jobs,
+      reencryptions,
+      declarations: new Declarations({ making, purges, log }),
+      settings: {
+        region: () => settings.region,
+        ownerId: () => settings.ownerId,
+        hasConnection: (connection) => settings.keyNamePrefixes.has(connection),
+      },
+      log,
+    }),
+    ...administerAccessKeys({
+      metadata,
+      installationKey: start.installationKey,
+      rootAccessKeyId: () => settings.rootAccessKeyId,
+      random: tools.random,
+      now: () => clock.wallMs(),
+      log,
+    }),
+  };
   const send = (message: FromJobs): void => parent.postMessage(message);
 
   const answer = async (id: number, call: AdministrationCall): Promise<void> => {
@@ -76,7 +102,7 @@ async function runJobs(parent: MessagePort, start: JobsStart): Promise<void> {
       send({ type: 'failure', id, code, message });
     }
   };
-  const running = Promise.all([jobs.run(), reencryptions.run()]);
+  const running = Promise.all([jobs.run(), reencryptions.run(), purges.run()]);
   const stop = async (): Promise<void> => {
     ending.abort();
     await running;
@@ -113,7 +139,7 @@ async function runJobs(parent: MessagePort, start: JobsStart): Promise<void> {
   await running;
 }
 
-function carryOut(administration: KeyAdministration, call: AdministrationCall): Promise<unknown> {
+function carryOut(administration: Administration, call: AdministrationCall): Promise<unknown> {
   switch (call.name) {
     case 'buckets':
       return administration.buckets(...call.args);
@@ -131,6 +157,24 @@ function carryOut(administration: KeyAdministration, call: AdministrationCall): 
       return administration.keys(...call.args);
     case 'destroyKey':
       return administration.destroyKey(...call.args);
+    case 'accessKeys':
+      return administration.accessKeys(...call.args);
+    case 'accessKey':
+      return administration.accessKey(...call.args);
+    case 'putAccessKey':
+      return administration.putAccessKey(...call.args);
+    case 'deleteAccessKey':
+      return administration.deleteAccessKey(...call.args);
+    case 'declare':
+      return administration.declare(...call.args);
+    case 'remove':
+      return administration.remove(...call.args);
+    case 'connectionUse':
+      return administration.connectionUse(...call.args);
+    case 'epoch':
+      return administration.epoch();
+    case 'takeEpoch':
+      return administration.takeEpoch(...call.args);
   }
 }
 

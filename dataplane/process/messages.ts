@@ -24,8 +24,10 @@ export interface WorkerStart {
   readonly index: number;
   readonly incarnation: string;
   readonly settings: WorkerSettings;
-  /** For the MACs of the rows that it reads; the installation key itself stays in the main thread. */
+  /** For the MACs of the rows that it reads. */
   readonly controlKey: KeyObject;
+  /** Opens the secrets of access keys, each under a salt of its own. Threads share one native copy of it. */
+  readonly installationKey: KeyObject;
   readonly metadataPath: string;
   readonly blobsPath: string;
   readonly freeSpaceReserveBytes: number;

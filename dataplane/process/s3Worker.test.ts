@@ -22,6 +22,7 @@ test('a worker that cannot start is reported once, and whoever waits for it is t
         logLevel: 'fatal',
       },
       controlKey: createSecretKey(Buffer.alloc(32)),
+      installationKey: createSecretKey(Buffer.alloc(32)),
       metadataPath: '/nonexistent/metadata.db',
       blobsPath: '/nonexistent/blobs',
       freeSpaceReserveBytes: 0,

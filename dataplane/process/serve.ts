@@ -9,6 +9,7 @@ import type { FastifyInstance } from 'fastify';
 import type { Logger } from 'pino';
 import { createAdminServer } from '../admin/adminServer.ts';
 import { createAdminSocket } from '../admin/adminSocket.ts';
+import { Epochs } from '../admin/epochs.ts';
 import { loadConfig } from '../config/config.ts';
 import { ConfigError } from '../config/errors.ts';
 import type { ListenAddress, LoadedConfig } from '../config/settings.ts';
@@ -149,6 +150,8 @@ async function live({ config, workers, log, shutdown }: Life): Promise<void> {
     socket: adminSocket.server,
     tokens: () => current.inForce.settings.admin.tokens,
     keys: jobs.administration,
+    accessKeys: jobs.administration,
+    epochs: new Epochs(jobs.administration),
     flush: (connection) => flushKeys(keys, connection),
     status: () =>
       collectStatus({

@@ -35,7 +35,7 @@ export interface RunningCollector {
 export interface Storage {
   readonly forWorkers: Pick<
     WorkerStart,
-    'controlKey' | 'metadataPath' | 'blobsPath' | 'freeSpaceReserveBytes'
+    'controlKey' | 'installationKey' | 'metadataPath' | 'blobsPath' | 'freeSpaceReserveBytes'
   >;
   /** A port to the writer, for one worker. */
   connect(): MessagePort;
@@ -69,6 +69,7 @@ export async function startStorage({ settings, incarnation, log, failed }: Stora
   return {
     forWorkers: {
       controlKey: key,
+      installationKey: installation.key,
       metadataPath: metadata.path,
       blobsPath: blobs.path,
       freeSpaceReserveBytes: reserve,

@@ -2,6 +2,7 @@
 import { type MessagePort, parentPort, workerData } from 'node:worker_threads';
 import type { Logger } from 'pino';
 import { Registry } from 'prom-client';
+import { accessKeyCredentials } from '../auth/accessKeyCredentials.ts';
 import { openFilesystemBlobs } from '../blobs/filesystem.ts';
 import { blockRandom } from '../crypto/random.ts';
 import { connectKeyProvider } from '../keys/workerKeys.ts';
@@ -43,11 +44,21 @@ async function runWorker(parent: MessagePort, start: WorkerStart): Promise<void>
     controlKey: start.controlKey,
     writer: start.writerPort,
   });
+  const accessKeys = accessKeyCredentials({
+    metadata,
+    installationKey: start.installationKey,
+    ownerId: settings.root.ownerId,
+    now: Date.now,
+  });
   const services: S3Services = {
     get settings() {
       return s3;
     },
-    credentials: (accessKeyId) => (accessKeyId === settings.root.accessKeyId ? settings.root : null),
+    // The root's requests read no row.
+    credentials: (accessKeyId) =>
+      accessKeyId === settings.root.accessKeyId
+        ? { ...settings.root, rights: 'everything' }
+        : accessKeys(accessKeyId),
     metadata,
     random: blockRandom(),
     listKeys: new ListKeys(),

@@ -32,6 +32,7 @@ test('a place is named as far as it is known', () => {
   expect(placeText(place)).toBe('bucket "b", object "k\\u{a}", version v, part 3, blob x');
   expect(placeText({ bucket: 'b', keyVersion: 2 })).toBe('bucket "b", key version 2');
   expect(placeText({ uploadId: 'u' })).toBe('upload u');
+  expect(placeText({ accessKeyId: 'SGTEAMAREPORTS01' })).toBe('access key "SGTEAMAREPORTS01"');
   expect(placeJson(place)).toEqual({ ...place, key: 'k\n' });
   expect(placeJson({ bucket: 'b' })).toEqual({ bucket: 'b' });
 });

@@ -15,6 +15,7 @@ export interface Place {
   readonly uploadId?: Id;
   readonly partNumber?: number;
   readonly blobId?: Id;
+  readonly accessKeyId?: string;
 }
 
 export interface Finding extends Place {
@@ -29,7 +30,7 @@ export interface Unchecked extends Place {
 
 /** `bucket "b", object "k", version …, part 3, blob …` */
 export function placeText(place: Place): string {
-  const { bucket, keyVersion, key, versionId, uploadId, partNumber, blobId } = place;
+  const { bucket, keyVersion, key, versionId, uploadId, partNumber, blobId, accessKeyId } = place;
   return [
     bucket === undefined ? [] : `bucket ${quoted(bucket)}`,
     keyVersion === undefined ? [] : `key version ${keyVersion}`,
@@ -38,6 +39,7 @@ export function placeText(place: Place): string {
     uploadId === undefined ? [] : `upload ${uploadId}`,
     partNumber === undefined ? [] : `part ${partNumber}`,
     blobId === undefined ? [] : `blob ${blobId}`,
+    accessKeyId === undefined ? [] : `access key ${quoted(accessKeyId)}`,
   ]
     .flat()
     .join(', ');

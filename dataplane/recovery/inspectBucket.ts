@@ -2,6 +2,7 @@
 
 import type { BucketEntry, KeyVersionEntry } from '../metadata/metadata.ts';
 import { type KeyVersionDocument, MetadataError } from '../metadata/metadata.ts';
+import { describeAccessKeys } from './accessKeys.ts';
 import { type Explanation, type Shown, Verdicts } from './explanation.ts';
 import { BucketKeys, NotFoundError, type Stores } from './stores.ts';
 
@@ -21,7 +22,7 @@ export async function requireBucketEntry({ metadata }: Stores, name: string): Pr
   return entry;
 }
 
-/** Every bucket in a few words. */
+/** Every bucket and every access key in a few words. */
 export async function inspectInstallation({ metadata }: Stores): Promise<Explanation> {
   const verdicts = new Verdicts();
   const buckets: Shown[] = [];
@@ -42,8 +43,10 @@ export async function inspectInstallation({ metadata }: Stores): Promise<Explana
     }
     after = page.at(-1)?.name;
   }
+  const accessKeys = await describeAccessKeys({ metadata }, verdicts);
+  const incarnations = [...(await metadata.incarnations())];
   const { wrong, unknown } = verdicts;
-  return { report: { buckets, incarnations: [...(await metadata.incarnations())] }, wrong, unknown };
+  return { report: { buckets, accessKeys, incarnations }, wrong, unknown };
 }
 
 /** Settings, key versions and usage of one bucket. NotFoundError when there is none. */

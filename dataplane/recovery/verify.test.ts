@@ -9,6 +9,7 @@ import { encodePrivate } from '../crypto/record.ts';
 import { KmsError } from '../keys/keys.ts';
 import type { BucketDocument, NewBody } from '../metadata/metadata.ts';
 import {
+  accessKeyOf,
   bucketNamed,
   type Engine,
   keyVersionOf,
@@ -19,6 +20,8 @@ import {
 import { openSqliteMetadataReadOnly } from '../metadata/sqlite/sqliteMetadata.ts';
 import { ListKeys } from '../objects/listKeys.ts';
 import { sealVersion } from '../objects/version.ts';
+import { describeAccessKeys } from './accessKeys.ts';
+import { Verdicts } from './explanation.ts';
 import type { Finding, Unchecked } from './findings.ts';
 import { Progress } from './progress.ts';
 import type { Stores } from './stores.ts';
@@ -217,6 +220,42 @@ describe('beside a data plane that writes', () => {
       },
     });
     expect((await verifyEngine(engine, {}, racing)).findings).toEqual([]);
+  });
+});
+
+describe('access keys', () => {
+  test('are told whose rows were edited, when everything is looked at, with the place of each', async () => {
+    await using engine = await openEngine();
+    const bucket = bucketNamed('bucket');
+    await engine.metadata.createBucket(bucket, null);
+    const ids = Array.from({ length: 70 }, (_, n) => `SGTEAMAREPORTS${String(n).padStart(2, '0')}`);
+    for (const id of ids) await engine.metadata.putAccessKey(accessKeyOf(id));
+    expect((await verifyEngine(engine)).findings).toEqual([]);
+    engine.edit("UPDATE access_key SET owner = 'team-b/x' WHERE access_key_id = 'SGTEAMAREPORTS03'");
+    engine.edit("UPDATE access_key SET control_mac = zeroblob(32) WHERE access_key_id = 'SGTEAMAREPORTS69'");
+    expect((await verifyEngine(engine)).findings).toEqual([
+      { accessKeyId: 'SGTEAMAREPORTS03', what: 'an access_key row stands under another owner' },
+      { accessKeyId: 'SGTEAMAREPORTS69', what: 'a access_key row is not authentic' },
+    ]);
+    expect((await verifyEngine(engine, { bucket: 'bucket' })).findings).toEqual([]);
+  });
+
+  test('are shown by inspect with their grants, and a row that was edited as such', async () => {
+    await using engine = await openEngine();
+    await engine.metadata.putAccessKey(accessKeyOf('SGTEAMAREPORTS01'));
+    await engine.metadata.putAccessKey(accessKeyOf('SGTEAMAREPORTS02'));
+    engine.edit("UPDATE access_key SET control_mac = zeroblob(32) WHERE access_key_id = 'SGTEAMAREPORTS02'");
+    const verdicts = new Verdicts();
+    expect(await describeAccessKeys(engine, verdicts)).toEqual([
+      {
+        accessKeyId: 'SGTEAMAREPORTS01',
+        owner: 'team-a/reports',
+        expiresMs: null,
+        grants: [{ bucket: 'reports', prefix: '', permissions: 'read' }],
+      },
+      { accessKeyId: 'SGTEAMAREPORTS02', controlMac: expect.stringContaining('not authentic') },
+    ]);
+    expect(verdicts.wrong).toHaveLength(1);
   });
 });
 

@@ -1,5 +1,6 @@
 /** Verifies an installation, a bucket, or a part of one, and tells what it finds while it goes. */
 import type { BucketEntry } from '../metadata/metadata.ts';
+import { verifyAccessKeys } from './accessKeys.ts';
 import { countUnnamedFiles, type UnnamedFiles } from './blobFiles.ts';
 import type { Checks } from './checks.ts';
 import type { Finding, Place, Unchecked } from './findings.ts';
@@ -68,6 +69,7 @@ export async function verify({ stores, scope, progress, ...tell }: VerifyOptions
       checks.found({ what: `objects stand under ${uid}, which no bucket has` });
     for (const { bodyId, refs, versions } of await stores.metadata.miscountedBodies(MISCOUNTED_LIMIT))
       checks.found({ what: `body ${bodyId} counts ${refs} references, ${versions} versions name it` });
+    await verifyAccessKeys(checks);
     unnamedFiles = await countUnnamedFiles(stores);
   }
   return { ...count, objects: progress.objects, bytes: progress.bytes, unnamedFiles };

@@ -40,6 +40,15 @@ export async function requireBucket(
   return bucket;
 }
 
+/** Refuses what only the resource that declared the bucket may do. 409 InvalidBucketState, with its name. */
+export function refuseDeclared({ owner }: BucketDocument, what: string): void {
+  if (owner === null) return;
+  throw new S3Error(
+    'InvalidBucketState',
+    `The bucket is declared by the resource ${owner}, which alone ${what}.`,
+  );
+}
+
 /** The object key of a request to an object. */
 export function requireKey(request: { readonly key: Buffer | null }): Buffer {
   if (request.key === null) throw new S3Error('InvalidURI');

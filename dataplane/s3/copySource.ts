@@ -18,7 +18,7 @@ const HEADER = 'x-amz-copy-source';
 const CONDITION_PREFIX = 'x-amz-copy-source-if-';
 const VERSION_MARK = '?versionId=';
 
-/** The object that x-amz-copy-source names. */
+/** The object that x-amz-copy-source names; whether it may be read was decided before the operation. */
 export interface CopySource {
   readonly bucket: string;
   readonly key: Buffer;
@@ -73,7 +73,7 @@ export async function findSource(context: S3Context, source: CopySource): Promis
   const bucket = await requireBucket(services, request.principal, source.bucket);
   const expectedOwner = 'x-amz-source-expected-bucket-owner';
   checkExpectedBucketOwner(request.headers, bucket.ownerId, expectedOwner);
-  const pinned = await currentVersion(services, bucket, source.key);
+  const pinned = await currentVersion(services, request.principal, bucket, source.key);
   return { bucket, pinned, release: () => pinned.release() };
 }
 

@@ -1,8 +1,12 @@
-/** The way of one request: target -> route -> authentication -> operation -> answer, and every failure on it. */
+/**
+ * The way of one request: target -> route -> authentication -> authorisation -> operation -> answer, and every failure
+ * on it.
+ */
 import { authenticate } from '../auth/authenticate.ts';
 import type { SigningKeys } from '../auth/signingKeys.ts';
 import type { CarriedHeader, EncryptionHeaders } from '../headers/rules.ts';
 import { announcedTrailers, collectEncryptionHeaders, withTrailers } from '../headers/rules.ts';
+import { authorize } from './authorize.ts';
 import type { Operation, S3Context } from './context.ts';
 import { S3Error } from './errors.ts';
 import type { Exchange } from './exchange.ts';
@@ -69,6 +73,7 @@ export async function dispatch(
     const { principal, payload } = authenticate(target, headers, authentication);
     checkExpectedBucketOwner(headers, principal.ownerId);
     checkExpectedBucketOwner(target.query, principal.ownerId);
+    authorize(principal, { ...parsed, operation });
     const request = { ...parsed, operation, principal, payload };
     const context: S3Context = { request, exchange, services, log };
     const run: Operation | undefined = OPERATIONS[operation];

@@ -1,4 +1,5 @@
 /** What GetObject and HeadObject share: the version, opened and verified, the conditions, the range, the headers. */
+import { allowsKey } from '../authorization/grants.ts';
 import { bucketKey } from '../buckets/bucketKeys.ts';
 import type { BucketDocument, PinnedVersion } from '../metadata/metadata.ts';
 import { DamageError, readingRows } from '../objects/damage.ts';
@@ -10,6 +11,7 @@ import { checkEncryptionHeaders, requireBucket, requireKey, type S3Context } fro
 import { S3Error } from './errors.ts';
 import { attributeHeaders } from './objectAttributes.ts';
 import { type ByteRange, parseRange } from './ranges.ts';
+import type { Principal } from './request.ts';
 import type { S3Services } from './services.ts';
 import { encryptionHeader } from './writeObject.ts';
 
@@ -29,7 +31,7 @@ export async function prepareRead(context: S3Context): Promise<ObjectRead> {
   const key = requireKey(request);
   const bucket = await requireBucket(services, request.principal, request.bucket);
   checkEncryptionHeaders(context, { operation: 'Read', encrypted: null });
-  const pinned = await currentVersion(services, bucket, key);
+  const pinned = await currentVersion(services, request.principal, bucket, key);
   try {
     const encrypted = pinned.version.descriptor !== null;
     checkEncryptionHeaders(context, { operation: 'Read', encrypted });
@@ -40,9 +42,10 @@ export async function prepareRead(context: S3Context): Promise<ObjectRead> {
   }
 }
 
-/** The current version of a key, pinned. NoSuchKey when there is none. */
+/** The current version of a key, pinned. NoSuchKey when there is none, or AccessDenied for whoever may not list it. */
 export async function currentVersion(
   services: S3Services,
+  principal: Principal,
   bucket: BucketDocument,
   key: Uint8Array,
 ): Promise<PinnedVersion> {
@@ -50,10 +53,14 @@ export async function currentVersion(
   const pinned = await readingRows({ subject: 'record' }, () =>
     services.metadata.currentVersion(bucket.bucketUid, key),
   );
-  if (pinned === null) {
-    throw new S3Error('NoSuchKey', undefined, { details: { Key: Buffer.from(key).toString('utf8') } });
-  }
+  if (pinned === null) throw missingKey(principal, bucket.name, key);
   return pinned;
+}
+
+/** What is said of an object that does not exist: as at AWS, only whoever may list it is told so. */
+function missingKey({ rights }: Principal, bucket: string, key: Uint8Array): S3Error {
+  if (!allowsKey(rights, 'list', bucket, key)) return new S3Error('AccessDenied');
+  return new S3Error('NoSuchKey', undefined, { details: { Key: Buffer.from(key).toString('utf8') } });
 }
 
 /** Opens a version of a bucket with the bucket key that its descriptor names; counts what does not verify. */

@@ -2,6 +2,7 @@
  * One S3 request as the operations see it: parsed, routed, authenticated; its body still unread.
  */
 import type { KeyObject } from 'node:crypto';
+import type { Rights } from '../authorization/grants.ts';
 import type { EncryptionHeaders } from '../headers/rules.ts';
 import type { OperationName } from './router.ts';
 
@@ -48,11 +49,12 @@ export class Query {
   }
 }
 
-/** Who asks. Today only the root credentials exist. */
+/** Who asks: the root credentials, or an access key. */
 export interface Principal {
   readonly accessKeyId: string;
   /** Canonical user id: 64 hex characters. */
   readonly ownerId: string;
+  readonly rights: Rights;
 }
 
 /** What SigV4 context a signed aws-chunked body needs to verify its chunks. */

@@ -88,7 +88,8 @@ export async function startTestServer(
       incarnation: engine.incarnation,
       keyNamePrefix: () => '',
     },
-    credentials: (id) => (id === ACCESS_KEY ? { secretAccessKey: SECRET_KEY, ownerId: OWNER } : null),
+    credentials: (id) =>
+      id === ACCESS_KEY ? { secretAccessKey: SECRET_KEY, ownerId: OWNER, rights: 'everything' } : null,
     metadata: engine.metadata,
     blobs,
     keys: unavailableKeys,

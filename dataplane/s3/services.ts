@@ -5,6 +5,7 @@
  */
 import type { Server } from 'node:http';
 import type { Logger } from 'pino';
+import type { CredentialLookup } from '../auth/credentials.ts';
 import type { BlobStore } from '../blobs/blobs.ts';
 import type { Allowance } from '../config/settings.ts';
 import type { RandomSource } from '../crypto/random.ts';
@@ -41,9 +42,7 @@ export interface ConnectionBalance {
 export interface S3Services {
   /** Read it at every request, keep no copy. */
   readonly settings: S3Settings;
-  readonly credentials: (
-    accessKeyId: string,
-  ) => { readonly secretAccessKey: string; readonly ownerId: string } | null;
+  readonly credentials: CredentialLookup;
   readonly metadata: Metadata;
   readonly blobs: BlobStore;
   readonly keys: KeyProvider;

@@ -47,6 +47,13 @@ test('the second implementation agrees with every test vector', async () => {
 describe.each([
   { seal: 'sealKey', open: 'openKey', input: inputs.sealedKeyInput, secret: 'dataKey', sealed: 'sealedKey' },
   {
+    seal: 'sealSecret',
+    open: 'openSecret',
+    input: inputs.secretInput,
+    secret: 'secret',
+    sealed: 'sealedSecret',
+  },
+  {
     seal: 'sealRecord',
     open: 'openRecord',
     input: inputs.recordInput,

@@ -35,6 +35,13 @@ export const sealedKeyInput = object({
   wrapSalt: bytes32,
 });
 
+export const secretInput = object({
+  installationKey: bytes32,
+  accessKeyId: text,
+  secret: text,
+  secretSalt: bytes32,
+});
+
 const privateRecord = object({
   md5,
   checksums: fc.array(object({ algorithm, type: checksumType, value: anyBytes }), { maxLength: 3 }),

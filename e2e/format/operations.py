@@ -185,6 +185,17 @@ OPERATIONS = {
     ),
     "controlMac": hex_output("mac", control_mac),
     "verifyControlMac": checked(control_mac),
+    "sealSecret": hex_output(
+        "sealedSecret",
+        lambda i: s.seal_secret(
+            bytes_of(i["installationKey"]), i["accessKeyId"], i["secret"], bytes_of(i["secretSalt"])
+        ),
+    ),
+    "openSecret": lambda i: {
+        "secret": s.open_secret(
+            bytes_of(i["installationKey"]), i["accessKeyId"], bytes_of(i["secretSalt"]), bytes_of(i["sealedSecret"])
+        )
+    },
     "maskEtag": hex_output(
         "masked", lambda i: s.mask_etag(bytes_of(i["bucketKey"]), bytes_of(i["wrapSalt"]), bytes_of(i["etag"]))
     ),

@@ -190,6 +190,16 @@ def control_mac(installation_key, table, identifiers, document):
     return hmac(key, lp(value_bytes(table)) + lp(enc(*identifiers)) + lp(document))
 
 
+def seal_secret(installation_key, access_key_id, secret, secret_salt):
+    aad = lp(value_bytes(access_key_id))
+    return seal_once(installation_key, secret_salt, b"sealgate/v1/secret", value_bytes(secret), aad)
+
+
+def open_secret(installation_key, access_key_id, secret_salt, sealed_secret):
+    aad = lp(value_bytes(access_key_id))
+    return read_text(open_once(installation_key, secret_salt, b"sealgate/v1/secret", sealed_secret, aad))
+
+
 # Blob
 
 

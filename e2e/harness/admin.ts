@@ -3,24 +3,29 @@ import type { Sealgate } from './sealgate.ts';
 
 export interface AdminAnswer {
   readonly status: number;
+  /** Empty when there is none. */
   readonly body: Record<string, unknown>;
 }
 
-/** One request; refusals come back as they were. */
+/** One request, as a leader's when `epoch` is given; refusals come back as they were, an answer without a body as {}. */
 export async function askAdmin(
   server: Pick<Sealgate, 'adminEndpoint' | 'adminToken'>,
-  method: 'GET' | 'POST' | 'PUT',
+  method: 'GET' | 'POST' | 'PUT' | 'DELETE',
   path: string,
   payload?: unknown,
+  epoch?: number | string,
 ): Promise<AdminAnswer> {
   const headers: Record<string, string> = { authorization: `Bearer ${server.adminToken}` };
+  if (epoch !== undefined) headers['sealgate-epoch'] = String(epoch);
   if (payload !== undefined) headers['content-type'] = 'application/json';
   const answer = await fetch(`${server.adminEndpoint}/admin/v1/${path}`, {
     method,
     headers,
     ...(payload === undefined ? {} : { body: JSON.stringify(payload) }),
   });
-  return { status: answer.status, body: (await answer.json()) as Record<string, unknown> };
+  const text = await answer.text();
+  const body = (text === '' ? {} : JSON.parse(text)) as Record<string, unknown>;
+  return { status: answer.status, body };
 }
 
 /** What GET /admin/v1/buckets/{name} tells of the rotation of a bucket's key. */

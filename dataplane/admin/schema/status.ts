@@ -2,7 +2,7 @@
 import { z } from 'zod';
 import { timestamp } from './scalars.ts';
 
-const kmsEndpointStatus = z.object({
+export const kmsEndpointStatus = z.object({
   host: z.string(),
   port: z.int(),
   /** 0 is used first. */
@@ -17,7 +17,7 @@ const kmsEndpointStatus = z.object({
 
 const refusal = z.object({ at: timestamp, problems: z.array(z.string()) });
 
-const kmsConnectionStatus = z.object({
+export const kmsConnectionStatus = z.object({
   name: z.string(),
   cachedKeys: z.int(),
   certificateNotAfter: timestamp,
@@ -27,7 +27,9 @@ const kmsConnectionStatus = z.object({
 });
 
 /** A file of connectionsDir as it is now that is not in force. The connection's last good one, if any, still is. */
-const refusedConnection = z.object({ file: z.string(), name: z.string().nullable() }).extend(refusal.shape);
+export const refusedConnection = z
+  .object({ file: z.string(), name: z.string().nullable() })
+  .extend(refusal.shape);
 
 export const status = z.object({
   version: z.string(),

@@ -1,7 +1,13 @@
 /** Writes the vector files. Run `node dataplane/crypto/vectors/generate.ts` after a change of the format, and read the difference. */
 import { writeFileSync } from 'node:fs';
 import { blobVectors, rangeVectors, sizeVectors } from './blobVectors.ts';
-import { controlVectors, encodingVectors, listEtagVectors, sealedKeyVectors } from './keyVectors.ts';
+import {
+  accessKeySecretVectors,
+  controlVectors,
+  encodingVectors,
+  listEtagVectors,
+  sealedKeyVectors,
+} from './keyVectors.ts';
 import { digestVectors, partMacVectors } from './partVectors.ts';
 import { recordVectors, uploadVectors } from './recordVectors.ts';
 import type { VectorFile } from './vectorFile.ts';
@@ -18,6 +24,7 @@ export const vectorFiles: Readonly<Record<string, () => VectorFile>> = {
   'digests.json': digestVectors,
   'part-mac.json': partMacVectors,
   'control.json': controlVectors,
+  'access-key-secret.json': accessKeySecretVectors,
   'list-etag.json': listEtagVectors,
 };
 

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { openAccessKeySecret, sealAccessKeySecret } from '../accessKeySecret.ts';
 import { controlKey, controlMac, verifyControlMac } from '../control.ts';
 import { keyCheckValue, openDataKey, sealDataKey } from '../dataKey.ts';
 import { enc } from '../encoding.ts';
@@ -21,7 +22,7 @@ const controlRow = z.strictObject({
   document: hex,
 });
 
-/** Encoding, sealed data keys, control rows, ETags in listings. */
+/** Encoding, sealed data keys, control rows, secrets of access keys, ETags in listings. */
 export const keyOperations = {
   encode: operation(z.strictObject({ fields: z.array(field) }), ({ fields }) => ({
     encoded: enc(fields).toString('hex'),
@@ -56,6 +57,21 @@ export const keyOperations = {
       verifyControlMac(controlKey(installationKey), table, identifiers, document, mac);
       return {};
     },
+  ),
+
+  sealSecret: operation(
+    z.strictObject({ installationKey: key, accessKeyId: z.string(), secret: z.string(), secretSalt: hex }),
+    ({ installationKey, accessKeyId, secret, secretSalt }) => {
+      const sealed = sealAccessKeySecret(installationKey, accessKeyId, secret, fixedRandom(secretSalt));
+      return { sealedSecret: sealed.sealedSecret.toString('hex') };
+    },
+  ),
+
+  openSecret: operation(
+    z.strictObject({ installationKey: key, accessKeyId: z.string(), secretSalt: hex, sealedSecret: hex }),
+    ({ installationKey, accessKeyId, ...sealed }) => ({
+      secret: openAccessKeySecret(installationKey, accessKeyId, sealed),
+    }),
   ),
 
   maskEtag: operation(

@@ -150,6 +150,34 @@ export function controlVectors(): VectorFile {
   };
 }
 
+/** Secrets of access keys. */
+export function accessKeySecretVectors(): VectorFile {
+  const input = {
+    installationKey: named32('installation key'),
+    accessKeyId: 'SGEXAMPLEACCESSKEY01',
+    secret: 'wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY',
+    secretSalt: named32('secret salt'),
+  };
+  const sealed = accept('sealed', 'sealSecret', input);
+  const sealedSecret = outputText(sealed, 'sealedSecret');
+  const open: JsonObject = { ...without(input, 'secret'), sealedSecret };
+  const bound = (name: string, path: string, value: string) =>
+    refuse(name, 'openSecret', changed(open, path, value));
+  return {
+    about: 'Sealed secrets of access keys: docs/format.md, "Control rows"',
+    cases: [sealed, accept('opened', 'openSecret', open)],
+    mustFail: [
+      ...damaged(sealedSecret).map(([what, value]) =>
+        refuse(what, 'openSecret', changed(open, 'sealedSecret', value)),
+      ),
+      bound('under another installation key', 'installationKey', named32('other installation key')),
+      bound('with another salt', 'secretSalt', flipped(input.secretSalt, 77)),
+      bound('with a salt of 31 bytes', 'secretSalt', input.secretSalt.slice(2)),
+      bound('of another access key', 'accessKeyId', 'SGEXAMPLEACCESSKEY02'),
+    ],
+  };
+}
+
 /** ETags as listings keep them. */
 export function listEtagVectors(): VectorFile {
   const input = {

@@ -2,6 +2,7 @@
 import type { DatabaseSync, StatementSync } from 'node:sqlite';
 import {
   type BucketDocument,
+  type ConnectionUse,
   type Id,
   type KeyVersionDocument,
   MetadataError,
@@ -25,6 +26,7 @@ export class BucketReads {
   readonly #keyVersion: StatementSync;
   readonly #keyVersions: StatementSync;
   readonly #usage: StatementSync;
+  readonly #underConnection: StatementSync;
 
   constructor(db: DatabaseSync, control: ControlRows) {
     this.#control = control;
@@ -40,6 +42,9 @@ export class BucketReads {
     );
     this.#keyVersions = db.prepare(
       'SELECT n, document, control_mac FROM key_version WHERE bucket_uid = ? ORDER BY n',
+    );
+    this.#underConnection = db.prepare(
+      'SELECT state, versions FROM connection_usage WHERE kms_connection = ?',
     );
     this.#usage = db.prepare('SELECT objects, bytes FROM bucket_usage WHERE bucket_uid = ?');
   }
@@ -80,6 +85,18 @@ export class BucketReads {
     return row === undefined
       ? { objects: 0, bytes: 0 }
       : { objects: integer(row, 'objects'), bytes: integer(row, 'bytes') };
+  }
+
+  /** From counts that are kept. Every existing bucket with a key has one current version, and a deleted one has none. */
+  connectionUse(connection: string): ConnectionUse {
+    const versions = new Map(
+      this.#underConnection.all(connection).map((row) => [text(row, 'state'), integer(row, 'versions')]),
+    );
+    const all = [...versions].filter(([state]) => state !== 'Destroyed');
+    return {
+      keyVersions: all.reduce((sum, [, count]) => sum + count, 0),
+      buckets: versions.get('Current') ?? 0,
+    };
   }
 
   #bucket(row: Row): BucketDocument {

@@ -1,6 +1,12 @@
 /** Buckets: creation, settings, removal. */
 import type { DatabaseSync, StatementSync } from 'node:sqlite';
-import { type BucketDocument, type Id, type KeyVersionDocument, MetadataError } from '../metadata.ts';
+import {
+  type BucketDocument,
+  type Id,
+  type KeyVersionDocument,
+  MetadataError,
+  type RemovableBucket,
+} from '../metadata.ts';
 import { text } from './columns.ts';
 import { bucketTable, type ControlRows, type StoredDocument, storedDocument } from './controlRows.ts';
 import type { KeyVersionWrites } from './keyVersionWrites.ts';
@@ -9,12 +15,14 @@ export class BucketWrites {
   readonly #control: ControlRows;
   readonly #keyVersions: KeyVersionWrites;
   readonly #select: StatementSync;
+  readonly #nameOf: StatementSync;
   readonly #insert: StatementSync;
   readonly #update: StatementSync;
   readonly #delete: StatementSync;
   readonly #insertUsage: StatementSync;
   readonly #deleteUsage: StatementSync;
   readonly #anyObject: StatementSync;
+  readonly #anyUpload: StatementSync;
   readonly #discardParts: StatementSync;
   readonly #deleteParts: StatementSync;
   readonly #deleteUploads: StatementSync;
@@ -24,6 +32,7 @@ export class BucketWrites {
     this.#control = control;
     this.#keyVersions = keyVersions;
     this.#select = db.prepare('SELECT bucket_uid, document, control_mac FROM bucket WHERE name = ?');
+    this.#nameOf = db.prepare('SELECT name FROM bucket WHERE bucket_uid = ?');
     this.#insert = db.prepare(
       'INSERT INTO bucket (name, bucket_uid, owner_id, document, control_mac) VALUES (?, ?, ?, ?, ?)',
     );
@@ -34,6 +43,7 @@ export class BucketWrites {
     );
     this.#deleteUsage = db.prepare('DELETE FROM bucket_usage WHERE bucket_uid = ?');
     this.#anyObject = db.prepare('SELECT 1 FROM object_version WHERE bucket_uid = ? LIMIT 1');
+    this.#anyUpload = db.prepare('SELECT 1 FROM upload WHERE bucket_uid = ? LIMIT 1');
     this.#discardParts = db.prepare(
       `INSERT OR IGNORE INTO garbage (kind, id, body_no, since_ms, claimed)
        SELECT 'blob', part.blob_id, NULL, ?, 0 FROM upload JOIN upload_part AS part USING (upload_id) WHERE upload.bucket_uid = ?`,
@@ -45,13 +55,18 @@ export class BucketWrites {
     this.#deleteJobStates = db.prepare('DELETE FROM job_state WHERE bucket_uid = ?');
   }
 
-  /** The bucket of this name and uid, its MAC verified; 'NoSuchBucket' when it is gone or not ready. */
-  require(name: string, bucketUid: Id): BucketDocument {
-    const found = this.#load(name);
-    if (found === null || found.bucket.bucketUid !== bucketUid || found.bucket.state !== 'Ready') {
-      throw new MetadataError('NoSuchBucket', 'the bucket does not exist any more');
-    }
-    return found.bucket;
+  /** The bucket of this name and uid, its MAC verified; 'NoSuchBucket' when it is gone or in another state. */
+  require(name: string, bucketUid: Id, state: BucketDocument['state'] = 'Ready'): BucketDocument {
+    const { bucket } = this.#existing(name, bucketUid);
+    if (bucket.state !== state) throw noSuchBucket();
+    return bucket;
+  }
+
+  /** The same for a bucket whose name is not at hand. */
+  requireUid(bucketUid: Id): BucketDocument {
+    const row = this.#nameOf.get(bucketUid);
+    if (row === undefined) throw noSuchBucket();
+    return this.require(text(row, 'name'), bucketUid);
   }
 
   createBucket(bucket: BucketDocument, keyVersion: KeyVersionDocument | null): BucketDocument | null {
@@ -64,24 +79,27 @@ export class BucketWrites {
     return null;
   }
 
-  updateBucket(bucket: BucketDocument, keyVersions: readonly KeyVersionDocument[]): void {
-    const found = this.#load(bucket.name);
-    if (found === null || found.bucket.bucketUid !== bucket.bucketUid) {
-      throw new MetadataError('NoSuchBucket', 'the bucket does not exist any more');
-    }
+  updateBucket(bucket: BucketDocument, keyVersions: readonly KeyVersionDocument[], ifEmpty: boolean): void {
+    const { bucketUid } = bucket;
+    const found = this.#existing(bucket.name, bucketUid);
     if (found.bucket.revision !== bucket.revision - 1) {
       throw new MetadataError('Conflict', 'the bucket was changed meanwhile');
+    }
+    if (ifEmpty) {
+      this.#requireNoObject(bucketUid);
+      if (this.#anyUpload.get(bucketUid) !== undefined)
+        throw new MetadataError('NotEmpty', 'the bucket has open uploads');
     }
     const { document, controlMac } = this.#control.seal(bucketTable, bucket, found.stored);
     this.#update.run(bucket.ownerId, document, controlMac, bucket.name);
     for (const keyVersion of keyVersions) this.#keyVersions.put(keyVersion);
   }
 
-  deleteBucket(name: string, bucketUid: Id, nowMs: number): void {
-    this.require(name, bucketUid);
-    if (this.#anyObject.get(bucketUid) !== undefined) {
-      throw new MetadataError('NotEmpty', 'the bucket holds objects');
-    }
+  deleteBucket(name: string, bucketUid: Id, { state, owner }: RemovableBucket, nowMs: number): void {
+    const { bucket } = this.#existing(name, bucketUid);
+    if (bucket.state !== state) throw noSuchBucket();
+    if (bucket.owner !== owner) throw new MetadataError('Conflict', 'the bucket was changed meanwhile');
+    this.#requireNoObject(bucketUid);
     this.#discardParts.run(nowMs, bucketUid);
     this.#deleteParts.run(bucketUid);
     this.#deleteUploads.run(bucketUid);
@@ -92,14 +110,22 @@ export class BucketWrites {
   }
 
   dropReservation(name: string, bucketUid: Id): void {
-    const found = this.#load(name);
-    if (found === null || found.bucket.bucketUid !== bucketUid) {
-      throw new MetadataError('NoSuchBucket', 'the reservation does not exist any more');
-    }
-    if (found.bucket.state !== 'Creating') throw new MetadataError('Conflict', 'the bucket is ready');
+    const { bucket } = this.#existing(name, bucketUid);
+    if (bucket.state !== 'Creating') throw new MetadataError('Conflict', 'the bucket is ready');
     this.#keyVersions.forget(bucketUid);
     this.#deleteUsage.run(bucketUid);
     this.#delete.run(name);
+  }
+
+  #requireNoObject(bucketUid: Id): void {
+    if (this.#anyObject.get(bucketUid) !== undefined)
+      throw new MetadataError('NotEmpty', 'the bucket holds objects');
+  }
+
+  #existing(name: string, bucketUid: Id): { bucket: BucketDocument; stored: StoredDocument } {
+    const found = this.#load(name);
+    if (found === null || found.bucket.bucketUid !== bucketUid) throw noSuchBucket();
+    return found;
   }
 
   #load(name: string): { bucket: BucketDocument; stored: StoredDocument } | null {
@@ -108,4 +134,8 @@ export class BucketWrites {
     const stored = storedDocument(row);
     return { bucket: this.#control.open(bucketTable, [name, text(row, 'bucket_uid')], stored), stored };
   }
+}
+
+function noSuchBucket(): MetadataError {
+  return new MetadataError('NoSuchBucket', 'the bucket does not exist any more');
 }

@@ -7,9 +7,16 @@
  */
 import type { KeyObject } from 'node:crypto';
 import { z } from 'zod';
+import { PERMISSIONS } from '../../admin/schema/accessKeys.ts';
 import { controlMac, verifyControlMac } from '../../crypto/control.ts';
 import { FormatError } from '../../crypto/errors.ts';
-import { type BucketDocument, type KeyVersionDocument, MetadataError, type UploadRow } from '../metadata.ts';
+import {
+  type AccessKeyDocument,
+  type BucketDocument,
+  type KeyVersionDocument,
+  MetadataError,
+  type UploadRow,
+} from '../metadata.ts';
 import { bytes, type Row } from './columns.ts';
 
 const id = z.string().regex(/^[0-9a-f]{32}$/);
@@ -21,13 +28,15 @@ const bucketSchema = z.object({
   ownerId: z.string(),
   region: z.string(),
   createdMs: z.number(),
-  state: z.enum(['Creating', 'Ready']),
+  state: z.enum(['Creating', 'Ready', 'Deleting']),
   encryption: z.enum(['AES256']).nullable(),
   keyVersion: z.number().nullable(),
   everPlain: z.boolean(),
   versioning: z.enum(['Unversioned']),
-  // Documents of an earlier build lack it.
+  // Documents of an earlier build lack these.
   rotateEveryMs: z.number().nullable().default(null),
+  owner: z.string().nullable().default(null),
+  kmsConnection: z.string().nullable().default(null),
 });
 
 const keyVersionSchema = z.object({
@@ -62,6 +71,19 @@ const uploadSchema = z.object({
   uploadSalt: base64.nullable(),
   sealedMeta: base64.nullable(),
   clearMeta: base64.nullable(),
+});
+
+const accessKeySchema = z.object({
+  accessKeyId: z.string(),
+  revision: z.number(),
+  owner: z.string(),
+  grants: z.array(
+    z.object({ bucket: z.string(), prefix: z.string(), permissions: z.array(z.enum(PERMISSIONS)) }),
+  ),
+  createdMs: z.number(),
+  expiresMs: z.number().nullable(),
+  secretSalt: base64,
+  sealedSecret: base64,
 });
 
 /** An upload's document: what never changes after its creation. */
@@ -99,6 +121,12 @@ export const uploadTable: ControlTable<UploadDocument> = {
   name: 'upload',
   schema: uploadSchema,
   identifiers: (upload) => [upload.uploadId],
+};
+
+export const accessKeyTable: ControlTable<AccessKeyDocument> = {
+  name: 'access_key',
+  schema: accessKeySchema,
+  identifiers: (accessKey) => [accessKey.accessKeyId],
 };
 
 interface Verified {

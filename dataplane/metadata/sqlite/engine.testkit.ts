@@ -8,6 +8,7 @@ import { DatabaseSync } from 'node:sqlite';
 import { MessageChannel, type MessagePort } from 'node:worker_threads';
 import { newId } from '../../crypto/ids.ts';
 import type {
+  AccessKeyDocument,
   BucketDocument,
   Descriptor,
   Id,
@@ -149,6 +150,8 @@ export function bucketNamed(name: string, changes: Partial<BucketDocument> = {})
     everPlain: true,
     versioning: 'Unversioned',
     rotateEveryMs: null,
+    owner: null,
+    kmsConnection: null,
     ...changes,
   };
 }
@@ -166,6 +169,23 @@ export function keyVersionOf(bucketUid: Id, changes: Partial<KeyVersionDocument>
     reservedMs: 1,
     attempt: null,
     rotation: null,
+    ...changes,
+  };
+}
+
+export function accessKeyOf(
+  accessKeyId: string,
+  changes: Partial<AccessKeyDocument> = {},
+): AccessKeyDocument {
+  return {
+    accessKeyId,
+    revision: 0,
+    owner: 'team-a/reports',
+    grants: [{ bucket: 'reports', prefix: '', permissions: ['read'] }],
+    createdMs: 1,
+    expiresMs: null,
+    secretSalt: Buffer.alloc(32, 1).toString('base64'),
+    sealedSecret: Buffer.alloc(56, 2).toString('base64'),
     ...changes,
   };
 }

@@ -2,7 +2,7 @@
  * Key versions: their rows, how many sealed keys name each of them, and who may still name one.
  *
  * The counts stand outside of the MACed rows, because every commit changes one. They only ever decide when a version
- * retires, never whether a key opens anything.
+ * retires, never whether a key opens anything; those by connection, whether a connection is told to be in use.
  */
 import type { DatabaseSync, StatementSync } from 'node:sqlite';
 import { type Id, type KeyVersionDocument, MetadataError } from '../metadata.ts';
@@ -19,6 +19,7 @@ export class KeyVersionWrites {
   readonly #countUpload: StatementSync;
   readonly #uses: StatementSync;
   readonly #deleteUses: StatementSync;
+  readonly #countUnder: StatementSync;
 
   constructor(db: DatabaseSync, control: ControlRows) {
     this.#control = control;
@@ -37,6 +38,10 @@ export class KeyVersionWrites {
        ON CONFLICT DO UPDATE SET uploads = uploads + ?3`,
     );
     this.#uses = db.prepare('SELECT versions, uploads FROM key_usage WHERE bucket_uid = ? AND n = ?');
+    this.#countUnder = db.prepare(
+      `INSERT INTO connection_usage (kms_connection, state, versions) VALUES (?1, ?2, ?3)
+       ON CONFLICT DO UPDATE SET versions = versions + ?3`,
+    );
     this.#deleteUses = db.prepare('DELETE FROM key_usage WHERE bucket_uid = ?');
   }
 
@@ -45,7 +50,7 @@ export class KeyVersionWrites {
     const found = this.#load(bucketUid, n);
     if ((found?.keyVersion.revision ?? -1) !== revision - 1)
       throw new MetadataError('Conflict', 'the key version was changed meanwhile');
-    this.#store(keyVersion, found?.stored ?? null);
+    this.#store(keyVersion, found);
   }
 
   /** What a new seal may name: 'KeyRetired' for a version that nothing may name any more, 'Integrity' for one that never could. */
@@ -102,12 +107,21 @@ export class KeyVersionWrites {
 
   /** Forgets the versions of a bucket for which no key was ever made. */
   forget(bucketUid: Id): void {
+    for (const row of this.#numbers.all(bucketUid)) {
+      const found = this.#load(bucketUid, integer(row, 'n'));
+      if (found !== null) this.#count(found.keyVersion, -1);
+    }
     this.#delete.run(bucketUid);
     this.#deleteUses.run(bucketUid);
   }
 
-  #setRetiring({ keyVersion, stored }: LoadedKeyVersion): void {
-    this.#store({ ...keyVersion, revision: keyVersion.revision + 1, state: 'Retiring' }, stored);
+  #setRetiring(before: LoadedKeyVersion): void {
+    const { keyVersion } = before;
+    this.#store({ ...keyVersion, revision: keyVersion.revision + 1, state: 'Retiring' }, before);
+  }
+
+  #count({ kmsConnection, state }: KeyVersionDocument, change: 1 | -1): void {
+    this.#countUnder.run(kmsConnection, state, change);
   }
 
   #load(bucketUid: Id, n: number): LoadedKeyVersion | null {
@@ -117,8 +131,11 @@ export class KeyVersionWrites {
     return { keyVersion: this.#control.open(keyVersionTable, [bucketUid, n], stored), stored };
   }
 
-  #store(keyVersion: KeyVersionDocument, before: StoredDocument | null): void {
-    const { document, controlMac } = this.#control.seal(keyVersionTable, keyVersion, before);
+  #store(keyVersion: KeyVersionDocument, before: LoadedKeyVersion | null): void {
+    const stored = before?.stored ?? null;
+    const { document, controlMac } = this.#control.seal(keyVersionTable, keyVersion, stored);
+    if (before !== null) this.#count(before.keyVersion, -1);
+    this.#count(keyVersion, 1);
     this.#upsert.run(keyVersion.bucketUid, keyVersion.n, document, controlMac);
   }
 }

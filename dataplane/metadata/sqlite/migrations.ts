@@ -191,7 +191,47 @@ ALTER TABLE body ADD COLUMN data_key_n INTEGER NOT NULL DEFAULT 1;
 ALTER TABLE upload ADD COLUMN data_key_n INTEGER NOT NULL DEFAULT 1;
 `;
 
-const migrations: readonly string[] = [initialSchema, keyRotation, dataKeyAge];
+/** Access keys, by id for each request that one signs, by owner for whoever declares them. */
+const accessKeys = `
+CREATE TABLE access_key (
+  access_key_id TEXT PRIMARY KEY,
+  owner TEXT NOT NULL,
+  document BLOB NOT NULL,
+  control_mac BLOB NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE INDEX access_key_owner ON access_key (owner, access_key_id);
+`;
+
+/**
+ * How many key versions each connection has in each state, and the newest epoch of a leader. No MAC covers either: they
+ * decide who may administer, never what a key opens. A document that was edited into something else is left out.
+ */
+const fleetAdministration = `
+CREATE TABLE connection_usage (
+  kms_connection TEXT NOT NULL,
+  state TEXT NOT NULL,
+  versions INTEGER NOT NULL,
+  PRIMARY KEY (kms_connection, state)
+) STRICT, WITHOUT ROWID;
+INSERT INTO connection_usage (kms_connection, state, versions)
+  SELECT kms_connection, state, count(*) FROM (
+    SELECT json_extract(document, '$.kmsConnection') AS kms_connection, json_extract(document, '$.state') AS state
+    FROM (SELECT CAST(document AS TEXT) AS document FROM key_version) WHERE json_valid(document)
+  ) WHERE typeof(kms_connection) = 'text' AND typeof(state) = 'text' GROUP BY kms_connection, state;
+
+CREATE TABLE leader_epoch (
+  id INTEGER PRIMARY KEY CHECK (id = 1),
+  epoch INTEGER NOT NULL
+) STRICT;
+`;
+
+const migrations: readonly string[] = [
+  initialSchema,
+  keyRotation,
+  dataKeyAge,
+  accessKeys,
+  fleetAdministration,
+];
 
 /** The schema number that this build reads and writes. */
 export const schemaVersion = migrations.length;

@@ -79,7 +79,11 @@ export class ObjectWrites {
       throw new MetadataError('Conflict', 'the versioning of the bucket was changed meanwhile');
     }
     if (version.descriptor === null && !bucket.everPlain) {
-      throw new MetadataError('Integrity', 'a plain version in a bucket that was never plain');
+      // A bucket that was adopted empty: who began to write before that writes again, encrypted.
+      throw new MetadataError(
+        bucket.owner === null ? 'Integrity' : 'Conflict',
+        'a plain version in a bucket that was never plain',
+      );
     }
     this.#expect(version.bucketUid, version.key, expectCurrent);
     if (version.descriptor !== null) this.#keyVersions.requireUsable(version.bucketUid, version.descriptor.n);

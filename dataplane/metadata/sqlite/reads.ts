@@ -1,6 +1,7 @@
 /** The read operations over one read-only connection: what workers and read-only commands have in common. */
 import type { KeyObject } from 'node:crypto';
 import type { BucketEntry, Id, KeyVersionEntry, Metadata, ObjectVersion } from '../metadata.ts';
+import { AccessKeyReads } from './accessKeyReads.ts';
 import {
   AuditReads,
   type ListedEntry,
@@ -14,6 +15,7 @@ import { BodyReads } from './bodyReads.ts';
 import { BucketReads } from './bucketReads.ts';
 import { asMetadataError, openReaderConnection } from './connection.ts';
 import { ControlRows } from './controlRows.ts';
+import { EpochReads } from './epochRows.ts';
 import { GarbageReads } from './garbageReads.ts';
 import { ObjectReads, snapshot, type VersionEntry } from './objectReads.ts';
 import { OlderReads } from './olderReads.ts';
@@ -24,6 +26,8 @@ import { UploadReads } from './uploadReads.ts';
 /** The reading half of Metadata. */
 export type MetadataReads = Pick<
   Metadata,
+  | 'accessKey'
+  | 'listAccessKeys'
   | 'bucket'
   | 'bucketByUid'
   | 'listBuckets'
@@ -50,6 +54,8 @@ export type MetadataReads = Pick<
   | 'garbage'
   | 'knownBlobs'
   | 'incarnations'
+  | 'connectionUse'
+  | 'epoch'
   | 'openBodies'
 >;
 
@@ -113,9 +119,13 @@ export function openReads(path: string, controlKey: KeyObject): Reads {
   const audit = new AuditReads(db, control);
   const rotation = new RotationReads(db);
   const older = new OlderReads(db);
+  const accessKeys = new AccessKeyReads(db, control);
+  const epochs = new EpochReads(db);
   const pins = new Pins();
 
   const reads: MetadataReads = {
+    accessKey: (accessKeyId) => accessKeys.byId(accessKeyId),
+    listAccessKeys: (query) => answer(() => accessKeys.page(query)),
     bucket: (name) => answer(() => buckets.byName(name)),
     bucketByUid: (bucketUid) => answer(() => buckets.byUid(bucketUid)),
     listBuckets: (query) => answer(() => buckets.ofOwner(query)),
@@ -148,6 +158,8 @@ export function openReads(path: string, controlKey: KeyObject): Reads {
     garbage: (query) => answer(() => garbage.due(query)),
     knownBlobs: (locations) => answer(() => bodies.known(locations)),
     incarnations: () => answer(() => bodies.incarnations()),
+    connectionUse: (connection) => answer(() => buckets.connectionUse(connection)),
+    epoch: () => answer(() => epochs.newest()),
     openBodies: () => pins.pinned(),
   };
   const uses = new BlobUses(db);

@@ -2,6 +2,7 @@
 import type { DatabaseSync, StatementSync } from 'node:sqlite';
 import { type Id, MetadataError, type NewVersion, type ReplacementBody } from '../metadata.ts';
 import type { BodyWrites } from './bodyWrites.ts';
+import type { BucketWrites } from './bucketWrites.ts';
 import { integer, optionalInteger, text } from './columns.ts';
 import type { KeyVersionWrites } from './keyVersionWrites.ts';
 
@@ -14,13 +15,15 @@ export interface ReplacedBody {
 const noCrcs = new Uint8Array(0);
 
 export class ReplaceWrites {
+  readonly #buckets: BucketWrites;
   readonly #bodies: BodyWrites;
   readonly #keyVersions: KeyVersionWrites;
   readonly #version: StatementSync;
   readonly #setVersion: StatementSync;
   readonly #setCurrent: StatementSync;
 
-  constructor(db: DatabaseSync, bodies: BodyWrites, keyVersions: KeyVersionWrites) {
+  constructor(db: DatabaseSync, buckets: BucketWrites, bodies: BodyWrites, keyVersions: KeyVersionWrites) {
+    this.#buckets = buckets;
     this.#bodies = bodies;
     this.#keyVersions = keyVersions;
     this.#version = db.prepare(
@@ -41,6 +44,7 @@ export class ReplaceWrites {
     const { seq } = replaces;
     if (descriptor === null) throw new MetadataError('Integrity', 'a body is replaced by a plain one');
     const { n, wrapSalt } = descriptor;
+    this.#buckets.requireUid(bucketUid);
     this.#keyVersions.requireCurrent(bucketUid, n);
     const row = this.#version.get(bucketUid, key, seq, versionId);
     if (row === undefined || text(row, 'body_id') !== replaces.bodyId) return false;

@@ -104,7 +104,9 @@ describe('the uses of a key version', () => {
     // The same rows in the schema before key_usage, as that build left them.
     for (const row of engine.rows(`SELECT sql FROM sqlite_master WHERE sql IS NOT NULL`))
       old.exec(String(row['sql']));
-    old.exec('DROP TABLE key_usage; DROP TABLE job_state; PRAGMA user_version = 1');
+    for (const table of ['key_usage', 'job_state', 'access_key', 'connection_usage', 'leader_epoch'])
+      old.exec(`DROP TABLE ${table}`);
+    old.exec('PRAGMA user_version = 1');
     for (const table of ['object_version', 'upload']) {
       old.exec(
         `INSERT INTO main.${table} SELECT * FROM today.${table} WHERE bucket_uid = '${bucket.bucketUid}'`,
@@ -243,10 +245,16 @@ describe('inventories', () => {
   });
 
   test('understand documents of a build that knew no rotation', async () => {
-    const { rotateEveryMs: _every, ...older } = bucketNamed(`older-${buckets}`);
+    const {
+      rotateEveryMs: _every,
+      owner: _owner,
+      kmsConnection: _declared,
+      ...older
+    } = bucketNamed(`older-${buckets}`);
     const { rotation: _rotation, ...olderKey } = keyVersionOf(older.bucketUid, { state: 'Current' });
     await engine.metadata.createBucket(older as BucketDocument, olderKey as ReturnType<typeof keyVersionOf>);
-    expect((await engine.metadata.bucket(older.name))?.rotateEveryMs).toBeNull();
+    const nothing = { rotateEveryMs: null, owner: null, kmsConnection: null };
+    expect(await engine.metadata.bucket(older.name)).toMatchObject(nothing);
     expect((await engine.metadata.keyVersion(older.bucketUid, 1))?.rotation).toBeNull();
   });
 });

@@ -26,9 +26,13 @@ export function openSqliteMetadata(options: SqliteMetadataOptions): Metadata {
   const now = options.now ?? Date.now;
   return {
     ...reads,
+    putAccessKey: (accessKey) => writer.send('putAccessKey', accessKey),
+    deleteAccessKey: (accessKeyId, revision) => writer.send('deleteAccessKey', accessKeyId, revision),
     createBucket: (bucket, keyVersion) => writer.send('createBucket', bucket, keyVersion),
-    updateBucket: (bucket, keyVersions) => writer.send('updateBucket', bucket, keyVersions ?? []),
-    deleteBucket: (name, bucketUid) => writer.send('deleteBucket', name, bucketUid, now()),
+    updateBucket: (bucket, keyVersions, ifEmpty = false) =>
+      writer.send('updateBucket', bucket, keyVersions ?? [], ifEmpty),
+    deleteBucket: (name, bucketUid, expected = { state: 'Ready', owner: null }) =>
+      writer.send('deleteBucket', name, bucketUid, expected, now()),
     dropReservation: (name, bucketUid) => writer.send('dropReservation', name, bucketUid),
     putKeyVersion: (keyVersion) => writer.send('putKeyVersion', keyVersion),
     commitVersion: (version, body, expectCurrent) =>
@@ -46,6 +50,8 @@ export function openSqliteMetadata(options: SqliteMetadataOptions): Metadata {
     retireKeyVersion: (bucketUid, n) => writer.send('retireKeyVersion', bucketUid, n),
     replaceBody: (version, replaces, body) => writer.send('replaceBody', version, replaces, body, now()),
     putJobState: (kind, bucketUid, state) => writer.send('putJobState', kind, bucketUid, state),
+    purge: (name, bucketUid, limit) => writer.send('purge', name, bucketUid, limit, now()),
+    takeEpoch: () => writer.send('takeEpoch'),
     forgetCompletedUploads: (beforeMs) => writer.send('forgetCompletedUploads', beforeMs),
     async close() {
       await writer.close();

@@ -77,7 +77,10 @@ export class UploadWrites {
   createUpload(bucketName: string, upload: UploadRow): void {
     const bucket = this.#buckets.require(bucketName, upload.bucketUid);
     if (!upload.encrypted && !bucket.everPlain) {
-      throw new MetadataError('Integrity', 'a plain upload in a bucket that was never plain');
+      throw new MetadataError(
+        bucket.owner === null ? 'Integrity' : 'Conflict',
+        'a plain upload in a bucket that was never plain',
+      );
     }
     const { uploadId, bucketUid, key, sealed } = upload;
     const n = sealed?.n ?? null;
@@ -100,6 +103,7 @@ export class UploadWrites {
   commitPart(upload: PartTarget, part: UploadPart, crcs: BlobCrcs, nowMs: number): void {
     const { uploadId } = upload;
     if (this.#require(uploadId).document.bucketUid !== upload.bucketUid) throw noSuchUpload();
+    this.#buckets.requireUid(upload.bucketUid);
     const replaced = this.#selectPart.get(uploadId, part.partNumber);
     if (replaced !== undefined) this.#bodies.discardBlob(text(replaced, 'blob_id'), nowMs);
     this.#bodies.insertBlob(part.location, part.storedBytes, crcs);

@@ -6,6 +6,7 @@
  */
 import type { DatabaseSync } from 'node:sqlite';
 import type {
+  AccessKeyDocument,
   BlobCrcs,
   BucketDocument,
   ExpectCurrent,
@@ -17,17 +18,21 @@ import type {
   NewBody,
   NewVersion,
   PartPage,
+  RemovableBucket,
   ReplacementBody,
   Rewrapped,
   UploadPart,
   UploadRow,
 } from '../metadata.ts';
+import { AccessKeyWrites } from './accessKeyWrites.ts';
 import { BodyWrites } from './bodyWrites.ts';
 import { BucketWrites } from './bucketWrites.ts';
 import type { ControlRows } from './controlRows.ts';
+import { EpochWrites } from './epochRows.ts';
 import { GarbageWrites } from './garbageWrites.ts';
 import { KeyVersionWrites } from './keyVersionWrites.ts';
 import { ObjectWrites } from './objectWrites.ts';
+import { PurgeWrites } from './purgeWrites.ts';
 import { type ReplacedBody, ReplaceWrites } from './replaceWrites.ts';
 import { RewrapWrites } from './rewrapWrites.ts';
 import { UploadWrites } from './uploadWrites.ts';
@@ -35,8 +40,8 @@ import { UploadWrites } from './uploadWrites.ts';
 /** Arguments and result of each operation. `nowMs` is the client's clock. */
 export interface WriteOperations {
   createBucket(bucket: BucketDocument, keyVersion: KeyVersionDocument | null): BucketDocument | null;
-  updateBucket(bucket: BucketDocument, keyVersions: readonly KeyVersionDocument[]): void;
-  deleteBucket(name: string, bucketUid: Id, nowMs: number): void;
+  updateBucket(bucket: BucketDocument, keyVersions: readonly KeyVersionDocument[], ifEmpty: boolean): void;
+  deleteBucket(name: string, bucketUid: Id, expected: RemovableBucket, nowMs: number): void;
   dropReservation(name: string, bucketUid: Id): void;
   putKeyVersion(keyVersion: KeyVersionDocument): void;
   commitVersion(version: NewVersion, body: NewBody, expectCurrent: ExpectCurrent, nowMs: number): void;
@@ -64,6 +69,10 @@ export interface WriteOperations {
   retireKeyVersion(bucketUid: Id, n: number): boolean;
   putJobState(kind: JobKind, bucketUid: Id, state: string | null): void;
   replaceBody(version: NewVersion, replaces: ReplacedBody, body: ReplacementBody, nowMs: number): boolean;
+  putAccessKey(accessKey: AccessKeyDocument): void;
+  deleteAccessKey(accessKeyId: string, revision: number | null): boolean;
+  purge(name: string, bucketUid: Id, limit: number, nowMs: number): number;
+  takeEpoch(): number;
 }
 
 export interface PartTarget {
@@ -103,11 +112,14 @@ export function createWriteOperations(
   const bodies = new BodyWrites(db);
   const keyVersions = new KeyVersionWrites(db, control);
   const rewraps = new RewrapWrites(db, keyVersions);
-  const replaces = new ReplaceWrites(db, bodies, keyVersions);
   const buckets = new BucketWrites(db, control, keyVersions);
+  const replaces = new ReplaceWrites(db, buckets, bodies, keyVersions);
   const objects = new ObjectWrites(db, buckets, bodies, keyVersions);
   const uploads = new UploadWrites(db, control, buckets, bodies, objects, keyVersions);
   const garbage = new GarbageWrites(db);
+  const accessKeys = new AccessKeyWrites(db, control);
+  const purges = new PurgeWrites(db, buckets, bodies, keyVersions);
+  const epochs = new EpochWrites(db);
 
   return (command) => {
     switch (command.name) {
@@ -147,6 +159,14 @@ export function createWriteOperations(
         return rewraps.putJobState(...command.args);
       case 'replaceBody':
         return replaces.replaceBody(...command.args);
+      case 'putAccessKey':
+        return accessKeys.put(...command.args);
+      case 'deleteAccessKey':
+        return accessKeys.delete(...command.args);
+      case 'purge':
+        return purges.purge(...command.args);
+      case 'takeEpoch':
+        return epochs.take();
     }
   };
 }

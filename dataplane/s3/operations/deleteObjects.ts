@@ -1,4 +1,5 @@
 import { MetadataError } from '../../metadata/metadata.ts';
+import { authorizeDeletion } from '../authorize.ts';
 import { commitConditionally, evaluateWriteCondition } from '../conditions.ts';
 import { checkEncryptionHeaders, type Operation, requireBucket, type S3Context } from '../context.ts';
 import { S3Error } from '../errors.ts';
@@ -50,6 +51,7 @@ async function deleteOne(
   object: ObjectToDelete,
 ): Promise<void> {
   const { services } = context;
+  authorizeDeletion(context.request.principal, bucket.name, object.key);
   if (object.key.length > MAX_KEY_BYTES) throw new S3Error('KeyTooLongError');
   if (object.versionId !== null && object.versionId !== 'null') throw new S3Error('NotImplemented');
   const condition = { ifMatch: object.etag, ifNoneMatch: false };

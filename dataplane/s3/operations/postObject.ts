@@ -5,6 +5,7 @@ import {
   type EncryptionHeaders,
   withTrailers,
 } from '../../headers/rules.ts';
+import { authorize } from '../authorize.ts';
 import { checksumHeaders } from '../checksumHeaders.ts';
 import { evaluateWriteCondition, writeCondition } from '../conditions.ts';
 import { checkEncryptionHeaders, type PostContext, requireBucket } from '../context.ts';
@@ -52,6 +53,7 @@ export async function postObject(context: PostContext): Promise<S3Response> {
     }
     if (file === null) throw fileMissing();
     const key = postKey(form);
+    authorize(principal, { ...request, key });
     refuseUnbuiltHeaders(request.operation, form.headers);
     const attributes = objectAttributes(form.headers.entries);
     const bucket = await requireBucket(services, principal, request.bucket);
