@@ -2,25 +2,40 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help demo test check soak bench image
+.PHONY: help demo cluster cluster-down test check soak bench image
 
 # Real servers and clients that the tests run against, from Debian.
 KMS := openssl python3 python3-cryptography python3-pykmip
 CLIENTS := python3-venv rclone restic s3cmd strace
+# What a Kubernetes node runs, beside the programs that are built: only a machine that lets us make namespaces can use it.
+CLUSTER := busybox-static conntrack containerd containernetworking-plugins iproute2 ipset iptables nftables openssl python3 runc
 
 help: ## this list
-	@sed -n 's/^\([a-z]*\): ## /make \1\t/p' Makefile | expand -t 14
+	@sed -n 's/^\([a-z-]*\): ## /make \1\t/p' Makefile | expand -t 14
 
 demo: ## data plane, KMIP server and an encrypted bucket; a tour, then it serves until Ctrl-C (ONCE=1: exits after the tour)
 	@.tools/install.sh packages
 	@.tools/install.sh debian --optional $(KMS)
 	@.tools/run.sh node e2e/demo.ts
 
+cluster: ## a Kubernetes cluster that stays up, Sealgate installed and a bucket in use as the docs say (BARE=1: nothing installed)
+	@.tools/install.sh packages
+	@if .tools/run.sh node e2e/cluster.ts needs-programs; then \
+	  .tools/install.sh debian $(CLUSTER) $(KMS) python3-venv; .tools/install.sh cluster; .tools/install.sh clients; fi
+	@.tools/run.sh node e2e/cluster.ts up $(if $(BARE),--bare)
+
+cluster-down: ## takes that cluster away again, with everything in it
+	@.tools/install.sh packages
+	@.tools/run.sh node e2e/cluster.ts down
+
 test: ## everything that proves the project, ending in `N passed, N failed`
 	@.tools/install.sh packages
 	@.tools/install.sh debian $(KMS) $(CLIENTS)
 	@.tools/install.sh promtool
 	@.tools/install.sh clients
+	@.tools/install.sh debian --optional $(CLUSTER)
+	@.tools/install.sh cluster
+	@.tools/install.sh oldest-kubernetes
 	@.tools/run.sh node .tools/prove.ts test
 
 check: ## format, lint, types, dead exports, generated files, unit tests; under a minute
@@ -32,6 +47,9 @@ soak: ## the long forms: crash, mutation, fuzz and load runs
 	@.tools/install.sh debian $(KMS) $(CLIENTS)
 	@.tools/install.sh promtool
 	@.tools/install.sh clients
+	@.tools/install.sh debian --optional $(CLUSTER)
+	@.tools/install.sh cluster
+	@.tools/install.sh oldest-kubernetes
 	@.tools/run.sh node .tools/prove.ts soak
 
 bench: ## encrypted against plain: MB/s and requests/s at three sizes, beside the raw speed of AES-256-GCM and MD5

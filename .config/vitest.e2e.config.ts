@@ -15,18 +15,24 @@ const soak = process.env['SEALGATE_SOAK'] === '1';
  * they measure time or memory, count what a loaded machine would change, or cut processes off under load.
  */
 const SIDE_BY_SIDE = [
+  'accessKeys',
+  'admissionPolicies',
+  'adminApi',
   'alerts',
   'badChunks',
   'badDocuments',
   'badInput',
   'bucketEncryption',
+  'chart',
   'clients',
   'compat',
   'connectionFiles',
   'copy',
+  'customResources',
   'doctor',
   'doctorBadKms',
   'durability',
+  'fleetObjects',
   'format',
   'headerRuleRegressions',
   'headerRules',
@@ -38,6 +44,7 @@ const SIDE_BY_SIDE = [
   'multipart',
   'mutations',
   'oddKeys',
+  'operatorProbe',
   'post',
   'process',
   'processEnds',
@@ -71,7 +78,8 @@ export default defineConfig({
         test: {
           name: 'alone',
           include: ['e2e/cases/**/*.test.ts'],
-          exclude: SIDE_BY_SIDE,
+          // A cluster has a run of its own: .config/vitest.cluster.config.ts.
+          exclude: [...SIDE_BY_SIDE, 'e2e/cases/cluster/**'],
           maxWorkers: 1,
           sequence: { groupOrder: 1 },
         },

@@ -1,13 +1,16 @@
 /**
- * `make check`, `make test` and `make soak`: which steps each has, and the last line `N passed, N failed`.
+ * `make check`, `make test` and `make soak`: which steps each has, and the last line `N passed, N failed`, with `, N skipped` where this machine
+ * cannot run all.
  *
  * Usage: node .tools/prove.ts check | test | soak
  */
-import { existsSync, mkdirSync, readFileSync, rmSync } from 'node:fs';
+import { spawnSync } from 'node:child_process';
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { performance } from 'node:perf_hooks';
 import { fileURLToPath } from 'node:url';
 import { type Floor, type LineHits, measure, parseLcov, union } from './coverage.ts';
+import { closingLine, sum, tallyOfSkipped } from './skipped.ts';
 import { runStep, runSteps, type Step, type Tally } from './steps.ts';
 import { tallyOfFile } from './vitestReport.ts';
 
@@ -24,13 +27,6 @@ function say(line: string): void {
   process.stdout.write(`${line}\n`);
 }
 
-function sum(tallies: readonly Tally[]): Tally {
-  return tallies.reduce((a, b) => ({ passed: a.passed + b.passed, failed: a.failed + b.failed }), {
-    passed: 0,
-    failed: 0,
-  });
-}
-
 function staticSteps(): Step[] {
   return [
     { name: 'types (tsc)', command: ['tsc', '-p', '.'] },
@@ -45,8 +41,10 @@ function staticSteps(): Step[] {
         'biome',
         'check',
         '--config-path=.config',
+        'crds',
         'dataplane',
         'e2e',
+        'operator',
         '.tools',
         'package.json',
         'tsconfig.json',
@@ -56,6 +54,18 @@ function staticSteps(): Step[] {
     {
       name: 'generated files up to date (test vectors)',
       command: ['node', 'dataplane/crypto/vectors/generate.ts', '--check'],
+    },
+    {
+      name: 'generated files up to date (custom resources)',
+      command: ['node', 'crds/generate.ts', '--check'],
+    },
+    {
+      name: 'generated files up to date (chart)',
+      command: ['node', 'operator/chart/generate.ts', '--check'],
+    },
+    {
+      name: 'generated files up to date (OpenAPI document)',
+      command: ['node', 'dataplane/admin/openApiFile.ts', '--check'],
     },
   ];
 }
@@ -105,6 +115,35 @@ function holdFloors(unit: LineHits, served: LineHits): Tally {
   return { passed, failed: results.length - passed };
 }
 
+/** One group of the end-to-end cases; see .config/vitest.e2e.config.ts. */
+function endToEnd(group: string, report: string, env: Readonly<Record<string, string>>): Step {
+  const args = ['--project', group];
+  return vitest(`end-to-end cases, ${group}`, '.config/vitest.e2e.config.ts', report, {
+    live: true,
+    env,
+    args,
+  });
+}
+
+/** The cases on a Kubernetes cluster, a run of their own; where there can be no cluster, it says why and skips them. */
+async function clusterCases(report: string, env: Readonly<Record<string, string>>): Promise<Tally> {
+  const name = 'cases on a Kubernetes cluster';
+  const { status, stdout } = spawnSync('node', ['e2e/cluster.ts', 'can-run'], {
+    cwd: root,
+    encoding: 'utf8',
+  });
+  if (status === 0) {
+    return await runStep(vitest(name, '.config/vitest.cluster.config.ts', report, { env }), root, say);
+  }
+  const files = readdirSync(join(root, 'e2e/cases/cluster')).filter((file) => file.endsWith('.test.ts'));
+  const tally = tallyOfSkipped(files.length, process.env['CI'] === 'true');
+  const verdict = tally.failed === 0 ? 'SKIPPED' : 'FAILED';
+  say(
+    `${verdict} ${name}, ${files.length} files: ${stdout.trim() || 'whether there can be one is not known'}`,
+  );
+  return tally;
+}
+
 async function check(): Promise<Tally> {
   return runSteps(
     [vitest('unit tests', '.config/vitest.config.ts', 'unit.json', {}), ...staticSteps()],
@@ -125,14 +164,12 @@ async function test(): Promise<Tally> {
       root,
       say,
     ),
-    await runStep(
-      vitest('end-to-end cases', '.config/vitest.e2e.config.ts', 'e2e.json', {
-        live: true,
-        env: { SEALGATE_COVERAGE: raw },
-      }),
-      root,
-      say,
-    ),
+    // The cluster waits for itself most of the time, and these cases measure no time.
+    ...(await Promise.all([
+      clusterCases('cluster.json', {}),
+      runStep(endToEnd('side by side', 'e2e-side-by-side.json', { SEALGATE_COVERAGE: raw }), root, say),
+    ])),
+    await runStep(endToEnd('alone', 'e2e-alone.json', { SEALGATE_COVERAGE: raw }), root, say),
     await runStep(
       {
         name: 'coverage of the server processes',
@@ -162,14 +199,16 @@ async function test(): Promise<Tally> {
 
 async function soak(): Promise<Tally> {
   mkdirSync(reports, { recursive: true });
-  return runStep(
+  const env = { SEALGATE_SOAK: '1' };
+  const longForms = await runStep(
     vitest('end-to-end cases, long forms', '.config/vitest.e2e.config.ts', 'soak.json', {
       live: true,
-      env: { SEALGATE_SOAK: '1' },
+      env,
     }),
     root,
     say,
   );
+  return sum([longForms, await clusterCases('soak-cluster.json', env)]);
 }
 
 const RUNS = new Map([
@@ -184,8 +223,8 @@ if (chosen === undefined) {
   process.exitCode = 2;
 } else {
   const startedMs = performance.now();
-  const { passed, failed } = await chosen();
+  const tally = await chosen();
   say(`make ${process.argv[2]} took ${((performance.now() - startedMs) / 1000).toFixed(0)} s`);
-  say(`${passed} passed, ${failed} failed`);
-  process.exitCode = failed === 0 ? 0 : 1;
+  say(closingLine(tally));
+  process.exitCode = tally.failed === 0 ? 0 : 1;
 }

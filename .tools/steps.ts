@@ -10,6 +10,8 @@ import { performance } from 'node:perf_hooks';
 export interface Tally {
   readonly passed: number;
   readonly failed: number;
+  /** Files that this machine cannot run. */
+  readonly skipped?: number;
 }
 
 export interface Step {

@@ -51,9 +51,12 @@ export function installPackages(root: string, cacheFolder: string, nodeFolder: s
 /** Folders at the top of a package that no program loads. */
 const UNUSED_FOLDERS =
   /^(?:tests?|__tests__|docs?|examples?|bench(?:mark)?s?|coverage|integration|\.[^/]+)\//;
-/** Node.js refuses to run TypeScript under node_modules, so none of it can be needed. */
+/** Node.js refuses to run TypeScript under node_modules, so none of it can be needed; `.bare` is another runtime's. */
 const UNUSED_FILES =
-  /\.(?:[cm]?ts|map|md|markdown|flow|tsbuildinfo|sh|html|ico)$|(?:^|\/)\.[^/]+$|^(?:tsconfig|eslint|biome)[\w.-]*$/i;
+  /\.(?:[cm]?ts|map|md|markdown|flow|tsbuildinfo|sh|html|ico|bare)$|(?:^|\/)\.[^/]+$|^(?:tsconfig|eslint|biome)[\w.-]*$/i;
+
+/** Packages without a program, which some others name among what they need to run. */
+const TYPES_ALONE = /(?:^|\/)@types\//;
 
 /** Whether an image needs this file of a package; `path` is from the package's folder. */
 export function isNeeded(path: string): boolean {
@@ -65,7 +68,7 @@ export function packageEntries(modules: string, into: string): Entry[] {
   return readdirSync(modules, { recursive: true, withFileTypes: true })
     .filter((found) => found.isFile())
     .map((found) => join(found.parentPath, found.name).slice(modules.length + 1))
-    .filter((path) => !path.startsWith('.') && isNeeded(insidePackage(path)))
+    .filter((path) => !path.startsWith('.') && !TYPES_ALONE.test(path) && isNeeded(insidePackage(path)))
     .map((path) => file(posix.join(into, path), join(modules, path)));
 }
 

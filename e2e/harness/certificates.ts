@@ -40,10 +40,10 @@ const LOOPBACK = 'IP:127.0.0.1,DNS:localhost';
 const NEW_KEY = '-newkey rsa:2048 -nodes -sha256';
 
 /**
- * Makes an authority, a server certificate for 127.0.0.1 and localhost, and one client certificate in `folder`.
- * Rejects with openssl's own error when the command fails or is missing.
+ * Makes an authority, a server certificate, and one client certificate in `folder`. `serverNames`: as openssl writes
+ * them; default: 127.0.0.1 and localhost. Rejects with openssl's own error when the command fails or is missing.
  */
-export async function makeCertificates(folder: string): Promise<Certificates> {
+export async function makeCertificates(folder: string, serverNames = LOOPBACK): Promise<Certificates> {
   await mkdir(folder, { recursive: true });
   const ca = path.join(folder, 'ca.crt');
   const caKey = path.join(folder, 'ca.key');
@@ -60,7 +60,7 @@ export async function makeCertificates(folder: string): Promise<Certificates> {
   );
   const authority = { folder, ca, caKey };
   const [server, client] = await Promise.all([
-    makeServerCertificate(authority, 'server'),
+    makeServerCertificate(authority, 'server', { subjectAltName: serverNames }),
     makeClientCertificate(authority, DEFAULT_CLIENT_NAME),
   ]);
   return { ca, caKey, server, client };

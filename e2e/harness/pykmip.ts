@@ -5,18 +5,18 @@
  * keys behind the server's back, which is what the tests of altered keys and changed owners need.
  */
 import { type ChildProcess, spawn } from 'node:child_process';
-import { randomInt } from 'node:crypto';
 import { closeSync, existsSync, openSync, readdirSync, readFileSync, watch } from 'node:fs';
 import { mkdir, writeFile } from 'node:fs/promises';
-import { createServer } from 'node:net';
 import path from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { makeCertificates } from './certificates.ts';
+import { freePort } from './freePort.ts';
 
 /** Debian's own interpreter: another python3, without PyKMIP, may come first in PATH. */
 const PYTHON = '/usr/bin/python3';
 const PYKMIP_SERVER = '/usr/bin/pykmip-server';
 const READY_LINE = 'Starting connection service';
+const LOOPBACK = '127.0.0.1';
 const START_LIMIT_MS = 30_000;
 
 /**
@@ -37,12 +37,16 @@ export interface PykmipOptions {
   readonly certificateFolder?: string;
   /** The database file; default: one in `folder`. Servers that share one act as a replicated cluster. */
   readonly database?: string;
+  /** The address that it listens at; default: the loopback's. Its certificate is for this one. */
+  readonly host?: string;
+  /** What runs a command in another network, put before the server's command: `port` must be given too. */
+  readonly enter?: readonly string[];
   /** How far the server's clock is ahead; not that of OpenSSL, which judges certificates. */
   readonly clockAheadMs?: number;
 }
 
 export interface Pykmip {
-  readonly host: '127.0.0.1';
+  readonly host: string;
   readonly port: number;
   readonly folder: string;
   readonly database: string;
@@ -91,11 +95,13 @@ export async function startPykmip(options: PykmipOptions): Promise<Pykmip> {
   const certificateFolder = options.certificateFolder ?? path.join(folder, 'certificates');
   await mkdir(path.join(folder, 'policy'), { recursive: true });
   const ca = path.join(certificateFolder, 'ca.crt');
-  if (!existsSync(ca)) await makeCertificates(certificateFolder);
+  const host = options.host ?? LOOPBACK;
+  if (!existsSync(ca))
+    await makeCertificates(certificateFolder, host === LOOPBACK ? undefined : `IP:${host}`);
   const port = options.port ?? (await freePort());
   const configuration = path.join(folder, 'server.conf');
   const database = options.database ?? path.join(folder, 'pykmip.sqlite');
-  await writeFile(configuration, serverConfiguration({ folder, certificateFolder, port, database }));
+  await writeFile(configuration, serverConfiguration({ folder, certificateFolder, host, port, database }));
 
   let server: ChildProcess | null = null;
   // A new log for every start, also in a folder that an earlier run used: the ready line must be this start's own.
@@ -116,7 +122,7 @@ export async function startPykmip(options: PykmipOptions): Promise<Pykmip> {
   const env = await clockEnvironment(folder, options.clockAheadMs ?? 0);
   const start = async (): Promise<void> => {
     starts += 1;
-    server = await launch(folder, configuration, `server-${starts}.log`, env);
+    server = await launch(folder, configuration, `server-${starts}.log`, env, options.enter ?? []);
   };
   const edit = <T>(work: (db: DatabaseSync) => T): T => {
     const db = new DatabaseSync(database, { timeout: 5000, enableForeignKeyConstraints: false });
@@ -146,7 +152,7 @@ export async function startPykmip(options: PykmipOptions): Promise<Pykmip> {
 
   await start();
   return {
-    host: '127.0.0.1',
+    host,
     port,
     folder,
     database,
@@ -211,10 +217,11 @@ async function launch(
   configuration: string,
   logName: string,
   env: NodeJS.ProcessEnv,
+  enter: readonly string[],
 ): Promise<ChildProcess> {
   const logFile = path.join(folder, logName);
   const output = openSync(path.join(folder, 'output.log'), 'a');
-  const command = [PYTHON, '-W', 'ignore', PYKMIP_SERVER, '-f', configuration, '-l', logFile];
+  const command = [...enter, PYTHON, '-W', 'ignore', PYKMIP_SERVER, '-f', configuration, '-l', logFile];
   const server = spawn('/bin/sh', ['-c', END_WITH_STARTER, 'pykmip', ...command], {
     cwd: folder,
     env,
@@ -268,11 +275,12 @@ function signalGroup(server: ChildProcess, signal: NodeJS.Signals): void {
 function serverConfiguration(server: {
   folder: string;
   certificateFolder: string;
+  host: string;
   port: number;
   database: string;
 }): string {
   const settings = {
-    hostname: '127.0.0.1',
+    hostname: server.host,
     port: server.port,
     certificate_path: path.join(server.certificateFolder, 'server.crt'),
     key_path: path.join(server.certificateFolder, 'server.key'),
@@ -286,29 +294,4 @@ function serverConfiguration(server: {
   };
   const lines = Object.entries(settings).map(([name, value]) => `${name}=${value}`);
   return `[server]\n${lines.join('\n')}\n`;
-}
-
-/**
- * A port of the loopback that is free, below those that the system hands out by itself: neither a connection nor
- * another server takes one of them in the moment before this server binds it.
- */
-async function freePort(): Promise<number> {
-  const [lowest = ''] = readFileSync('/proc/sys/net/ipv4/ip_local_port_range', 'utf8').split(/\s/);
-  const end = Number(lowest);
-  for (let tries = 0; tries < 100; tries += 1) {
-    const port = randomInt(Math.floor(end / 2), end);
-    if (await isFree(port)) return port;
-  }
-  throw new Error(`the loopback has no free port below ${end}`);
-}
-
-function isFree(port: number): Promise<boolean> {
-  const probe = createServer();
-  return new Promise((resolve, reject) => {
-    probe.once('error', (error) => {
-      if ('code' in error && error.code === 'EADDRINUSE') resolve(false);
-      else reject(error);
-    });
-    probe.listen(port, '127.0.0.1', () => probe.close(() => resolve(true)));
-  });
 }

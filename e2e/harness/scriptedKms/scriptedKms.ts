@@ -36,10 +36,12 @@ export interface ScriptedKmsOptions {
   readonly clockOffsetMs?: number;
   /** Default: a free one. */
   readonly port?: number;
+  /** Default: the loopback. */
+  readonly host?: string;
 }
 
 export interface ScriptedKms extends AsyncDisposable {
-  readonly host: '127.0.0.1';
+  readonly host: string;
   readonly port: number;
   readonly store: KeyStore;
   /** May be changed at any time. Infinity: learns nothing until it is set to 0. */
@@ -69,7 +71,7 @@ export interface ScriptedKms extends AsyncDisposable {
 
 const ALL_VERSIONS = ['1.4', '1.3', '1.2', '1.1', '1.0'];
 
-/** Starts a server on the loopback. Rejects when the port is taken or a certificate file cannot be read. */
+/** Starts a server, on the loopback unless told otherwise. Rejects when the port is taken or a certificate file cannot be read. */
 export async function startScriptedKms(options: ScriptedKmsOptions): Promise<ScriptedKms> {
   const { certificates } = options;
   const script = new Script();
@@ -83,7 +85,7 @@ export async function startScriptedKms(options: ScriptedKmsOptions): Promise<Scr
   }[] = [];
   let connections = 0;
 
-  const host: LinkHost = {
+  const linkHost: LinkHost = {
     script,
     credential: options.credential ?? null,
     record: (request) => {
@@ -126,7 +128,7 @@ export async function startScriptedKms(options: ScriptedKmsOptions): Promise<Scr
     });
     server.on('secureConnection', (secured) => {
       track(secured);
-      new Link(secured, { number, reset: () => socket.resetAndDestroy() }, host);
+      new Link(secured, { number, reset: () => socket.resetAndDestroy() }, linkHost);
     });
     server.on('tlsClientError', (error) => handshakeFailures.push(error.message));
     server.emit('connection', socket);
@@ -156,13 +158,14 @@ export async function startScriptedKms(options: ScriptedKmsOptions): Promise<Scr
   };
 
   let listener: Server | null = null;
+  const { host = '127.0.0.1' } = options;
   let port = options.port ?? 0;
   const listen = async (): Promise<void> => {
     const server = createServer(accept);
-    server.listen(port, '127.0.0.1');
+    server.listen(port, host);
     await once(server, 'listening');
     const address = server.address();
-    if (address === null || typeof address === 'string') throw new Error('the loopback gave no port');
+    if (address === null || typeof address === 'string') throw new Error(`${host} gave no port`);
     ({ port } = address);
     listener = server;
   };
@@ -181,7 +184,7 @@ export async function startScriptedKms(options: ScriptedKmsOptions): Promise<Scr
   await listen();
 
   const kms: ScriptedKms = {
-    host: '127.0.0.1',
+    host,
     port,
     store,
     lagMs: options.lagMs ?? 0,
