@@ -1,0 +1,76 @@
+/** Brings single objects to what is declared, with no write when nothing differs. */
+import { type KubeApi, KubeError } from '../kube/kubeApi.ts';
+import type { KubeObject, ObjectKey, ResourceType } from '../kube/resource.ts';
+import { firstDifference, withAppliedHash } from './difference.ts';
+import { OPTIONAL_KINDS, typeOf } from './kinds.ts';
+
+export interface ObjectsOf {
+  readonly api: KubeApi;
+  readonly namespace: string;
+  /** Keys the hash of what was applied. */
+  readonly hashKey: string;
+  /** Told of each write: kind and name, and the first field that differed. */
+  readonly onWrite: (kind: string, name: string, field: string) => void;
+}
+
+const keyOf = (objects: ObjectsOf, name: string): ObjectKey => ({ namespace: objects.namespace, name });
+
+/** The live object after it was brought to what is declared; null: the cluster does not have this optional kind. */
+export async function ensureObject(
+  objects: ObjectsOf,
+  object: KubeObject,
+  signal: AbortSignal,
+): Promise<KubeObject | null> {
+  const type = typeOf(object);
+  const declared = withAppliedHash(object, objects.hashKey);
+  const live = await objects.api.get(type, keyOf(objects, object.metadata.name), signal);
+  const field = live === null ? 'metadata' : firstDifference(declared, live);
+  if (live !== null && field === null) return live;
+  signal.throwIfAborted();
+  try {
+    const applied = await applyOrReplace(objects, type, declared);
+    objects.onWrite(object.kind, object.metadata.name, field ?? '');
+    return applied;
+  } catch (error) {
+    if (error instanceof KubeError && error.code === 'NotFound' && OPTIONAL_KINDS.includes(type)) return null;
+    throw error;
+  }
+}
+
+/**
+ * Server-side apply merges lists, so what another put into a list of ours stays, and may contradict it (two ports of one
+ * name). Then the lists are replaced as a whole. What even that cannot do, an immutable field say, is the answer.
+ */
+async function applyOrReplace(
+  objects: ObjectsOf,
+  type: ResourceType,
+  declared: KubeObject,
+): Promise<KubeObject> {
+  const replace = (): Promise<KubeObject> =>
+    objects.api.mergePatch(type, keyOf(objects, declared.metadata.name), { spec: declared['spec'] });
+  let applied: KubeObject;
+  try {
+    applied = await objects.api.apply(type, declared);
+  } catch (error) {
+    if (!(error instanceof KubeError && error.code === 'Invalid') || declared['spec'] === undefined)
+      throw error;
+    await replace();
+    applied = await objects.api.apply(type, declared);
+  }
+  return declared['spec'] === undefined || firstDifference(declared, applied) === null ? applied : replace();
+}
+
+/** Deletes an object that is no longer declared, if it is one that a fleet made. */
+export async function ensureAbsent(
+  objects: ObjectsOf,
+  type: ResourceType,
+  name: string,
+  signal: AbortSignal,
+): Promise<void> {
+  const live = await objects.api.get(type, keyOf(objects, name), signal);
+  if (live?.metadata.labels?.['app.kubernetes.io/managed-by'] !== 'sealgate-operator') return;
+  signal.throwIfAborted();
+  const { uid } = live.metadata;
+  await objects.api.delete(type, keyOf(objects, name), uid === undefined ? {} : { uid });
+  objects.onWrite(type.kind, name, 'metadata');
+}

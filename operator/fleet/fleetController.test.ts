@@ -1,0 +1,314 @@
+import { describe, expect, it } from 'vitest';
+import { z } from 'zod';
+import { KubeError } from '../kube/kubeApi.ts';
+import { adminAccess } from './adminAccess.ts';
+import { fleetYaml } from './fleet.testkit.ts';
+import { KEY, NAMESPACE, podSays, Scene } from './fleetScene.testkit.ts';
+import {
+  NETWORK_POLICY,
+  PERSISTENT_VOLUME_CLAIM,
+  POD,
+  PROMETHEUS_RULE,
+  SECRET,
+  SERVICE_MONITOR,
+  STATEFUL_SET,
+} from './kinds.ts';
+
+const DAY_MS = 24 * 3_600_000;
+
+describe('a new fleet', () => {
+  it('is made in an order in which nothing waits for what comes later, and is Ready', async () => {
+    const scene = new Scene();
+    expect(await scene.visit()).toEqual({
+      reason: 'Ready',
+      message: 'The configuration is in force on 1 of 1 pods.',
+    });
+    expect(scene.api.takeWrites()).toEqual([
+      'create Secret sealgate-installation',
+      'create Secret sealgate-root',
+      'apply Service sealgate',
+      'apply Secret sealgate-ca',
+      'apply Service sealgate-admin',
+      'apply Service sealgate-metrics',
+      'apply ServiceAccount sealgate-dataplane',
+      'apply Secret sealgate-config',
+      'apply NetworkPolicy sealgate-dataplane',
+      'apply StatefulSet sealgate',
+      'apply ServiceMonitor sealgate-dataplane',
+      'apply ServiceMonitor sealgate-operator',
+      'apply PrometheusRule sealgate',
+      'patch Pod sealgate-0',
+    ]);
+    expect(scene.events).toEqual(['Normal Ready The configuration is in force on 1 of 1 pods.']);
+  });
+
+  it('is written no second time when nothing differs', async () => {
+    const scene = new Scene();
+    await scene.visit();
+    scene.api.takeWrites();
+    await scene.visit();
+    scene.nowMs += DAY_MS;
+    await scene.visit();
+    expect(scene.api.takeWrites()).toEqual([]);
+    expect(scene.events).toHaveLength(1);
+  });
+
+  it('needs no Prometheus operator, and is watched by one that comes later', async () => {
+    const scene = new Scene();
+    scene.api.unknownKinds.add('ServiceMonitor').add('PrometheusRule');
+    expect((await scene.visit()).reason).toBe('Ready');
+    scene.api.unknownKinds.clear();
+    await scene.visit();
+    expect(scene.object(SERVICE_MONITOR, 'sealgate-dataplane')).not.toBeNull();
+    expect(scene.object(PROMETHEUS_RULE, 'sealgate')?.['spec']).toEqual({
+      groups: [{ name: 'g', rules: [{ alert: 'Down', expr: 'up == 0' }] }],
+    });
+  });
+
+  it('never puts a secret into log, event or state', async () => {
+    const scene = new Scene();
+    await scene.visit();
+    const secrets = ['sealgate-installation', 'sealgate-root', 'sealgate-ca', 'sealgate-config'].flatMap(
+      (name) =>
+        Object.entries(scene.files(name)).flatMap(([file, text]) =>
+          /\.(?:key|token)$|root\.json$/.test(file) ? text.match(/[A-Za-z0-9+/]{20,}/g) : [],
+        ),
+    );
+    expect(secrets.length).toBeGreaterThan(5);
+    const said = JSON.stringify([scene.log, scene.events, scene.states]);
+    expect(secrets.filter((secret) => secret !== null && said.includes(secret))).toEqual([]);
+  });
+
+  it.each(Array.from({ length: 14 }, (_, cut) => cut))(
+    'is completed after a crash before write %i',
+    async (cut) => {
+      const scene = new Scene();
+      let writes = 0;
+      scene.api.beforeWrite = () => {
+        if (writes === cut) throw new KubeError('Unavailable', 'cut off');
+        writes += 1;
+      };
+      await expect(scene.visit()).rejects.toThrow('cut off');
+      const keyBefore = scene.files('sealgate-installation')['installation.key'];
+      scene.api.beforeWrite = () => undefined;
+      expect((await scene.visit()).reason).toBe('Ready');
+      if (keyBefore !== undefined) {
+        expect(scene.files('sealgate-installation')['installation.key']).toBe(keyBefore);
+      }
+      scene.api.takeWrites();
+      await scene.visit();
+      expect(scene.api.takeWrites()).toEqual([]);
+    },
+  );
+});
+
+describe('the installation key', () => {
+  it.each([
+    ['the claim', PERSISTENT_VOLUME_CLAIM, 'data-sealgate-0'],
+    ['the StatefulSet', STATEFUL_SET, 'sealgate'],
+  ])('is not made anew when %s exists: nothing at all is written', async (_, type, name) => {
+    const scene = new Scene();
+    scene.api.put(type, { apiVersion: 'v1', kind: type.kind, metadata: { name, namespace: NAMESPACE } });
+    const { reason, message } = await scene.visit();
+    expect(reason).toBe('InstallationKeyMissing');
+    expect(message).toContain('restore the Secret from a backup');
+    expect(scene.api.takeWrites()).toEqual([]);
+    expect(scene.events).toEqual([`Warning InstallationKeyMissing ${message}`]);
+  });
+
+  it('that is damaged is refused, and not replaced', async () => {
+    const scene = new Scene();
+    await scene.visit();
+    const secret = scene.object(SECRET, 'sealgate-installation');
+    if (secret === null) throw new Error('no installation Secret');
+    scene.api.put(SECRET, { ...secret, data: { 'installation.id': Buffer.from('x').toString('base64') } });
+    scene.api.takeWrites();
+    expect((await scene.visit()).reason).toBe('InstallationKeyMissing');
+    expect(scene.api.takeWrites()).toEqual([]);
+  });
+
+  it('of another operator that was faster is the one that counts', async () => {
+    const scene = new Scene();
+    const faster = new Scene();
+    await faster.visit();
+    const theirs = faster.object(SECRET, 'sealgate-installation');
+    if (theirs === null) throw new Error('no installation Secret');
+    scene.api.beforeWrite = (write) => {
+      if (write === 'create Secret sealgate-installation') scene.api.put(SECRET, theirs);
+    };
+    await scene.visit();
+    expect(scene.config()['installation']).toMatchObject({
+      id: faster.files('sealgate-installation')['installation.id'],
+    });
+  });
+});
+
+describe('an invalid declaration', () => {
+  it('changes nothing, names the field, and leaves the last good fleet in care', async () => {
+    const scene = new Scene();
+    scene.declare(fleetYaml({ logLevel: 'debug' }));
+    await scene.visit();
+    scene.api.takeWrites();
+    scene.declare(fleetYaml({ replicas: 3 }));
+    expect(await scene.visit()).toEqual({
+      reason: 'FleetInvalid',
+      message: 'spec.replicas: must be 1. The last good fleet is kept.',
+    });
+    expect(scene.api.takeWrites()).toEqual([]);
+    scene.nowMs += 61 * DAY_MS;
+    await scene.visit();
+    expect(scene.api.takeWrites()).toEqual(['apply Secret sealgate-config', 'patch Pod sealgate-0']);
+    expect(scene.config()['log']).toEqual({ level: 'debug' });
+    scene.declare(fleetYaml());
+    expect((await scene.visit()).reason).toBe('Ready');
+  });
+
+  it('of a first fleet makes nothing', async () => {
+    const scene = new Scene();
+    scene.declare('kind: Other');
+    expect((await scene.visit()).message).toMatch(/Nothing is made\.$/);
+    expect(scene.api.takeWrites()).toEqual([]);
+  });
+
+  it.each([
+    [{ engine: 'Embedded', size: '40Gi' }, 'storage.size cannot change from 20Gi to 40Gi'],
+    [
+      { engine: 'Embedded', storageClassName: 'fast' },
+      'storage.storageClassName cannot change from the default to fast',
+    ],
+  ])('is a changed volume %j', async (storage, message) => {
+    const scene = new Scene();
+    await scene.visit();
+    scene.api.takeWrites();
+    scene.declare(fleetYaml({ storage }));
+    expect(await scene.visit()).toMatchObject({
+      reason: 'FleetInvalid',
+      message: expect.stringContaining(message),
+    });
+    expect(scene.api.takeWrites()).toEqual([]);
+  });
+
+  it('is not the same size in other words', async () => {
+    const scene = new Scene();
+    await scene.visit();
+    scene.declare(fleetYaml({ storage: { engine: 'Embedded', size: '20480Mi' } }));
+    expect((await scene.visit()).reason).toBe('Ready');
+  });
+});
+
+describe('a change', () => {
+  it('of a setting writes the config Secret and tells the pod, without a restart', async () => {
+    const scene = new Scene();
+    await scene.visit();
+    const template = JSON.stringify(scene.object(STATEFUL_SET, 'sealgate')?.['spec']);
+    scene.api.takeWrites();
+    scene.declare(fleetYaml({ policy: { plainBuckets: 'Refused' } }));
+    await scene.visit();
+    expect(scene.api.takeWrites()).toContain('patch Pod sealgate-0');
+    expect(JSON.stringify(scene.object(STATEFUL_SET, 'sealgate')?.['spec'])).toBe(template);
+    expect(scene.object(POD, 'sealgate-0')?.metadata.annotations?.['sealgate.io/config-hash']).toBe(
+      scene.config()['revision'],
+    );
+  });
+
+  it('by somebody else is put back', async () => {
+    const scene = new Scene();
+    await scene.visit();
+    const policy = scene.object(NETWORK_POLICY, 'sealgate-dataplane');
+    if (policy === null) throw new Error('no NetworkPolicy');
+    const spec = z.record(z.string(), z.unknown()).parse(policy['spec']);
+    scene.api.put(NETWORK_POLICY, { ...policy, spec: { ...spec, ingress: [] } });
+    scene.api.takeWrites();
+    await scene.visit();
+    expect(scene.api.takeWrites()).toEqual(['apply NetworkPolicy sealgate-dataplane']);
+    expect(scene.object(NETWORK_POLICY, 'sealgate-dataplane')?.['spec']).toEqual(spec);
+  });
+
+  it('that switches a part off deletes what the fleet made, and nothing of others', async () => {
+    const scene = new Scene();
+    await scene.visit();
+    scene.drop(SERVICE_MONITOR, 'sealgate-operator');
+    scene.api.put(SERVICE_MONITOR, {
+      apiVersion: 'monitoring.coreos.com/v1',
+      kind: 'ServiceMonitor',
+      metadata: { name: 'sealgate-operator', namespace: NAMESPACE },
+    });
+    scene.declare(fleetYaml({ networkPolicy: { enabled: false }, serviceMonitor: { enabled: false } }));
+    await scene.visit();
+    expect(scene.object(NETWORK_POLICY, 'sealgate-dataplane')).toBeNull();
+    expect(scene.object(SERVICE_MONITOR, 'sealgate-dataplane')).toBeNull();
+    expect(scene.object(SERVICE_MONITOR, 'sealgate-operator')).not.toBeNull();
+  });
+});
+
+describe('pods', () => {
+  it('that have not read the new configuration are asked again soon, and less often as time goes by', async () => {
+    const scene = new Scene();
+    scene.status = async () => podSays('older', null);
+    const signal = new AbortController().signal;
+    expect(await scene.reconciler.reconcile(KEY, signal)).toEqual({ requeueAfterMs: 500 });
+    scene.nowMs += 20_000;
+    expect(await scene.reconciler.reconcile(KEY, signal)).toEqual({ requeueAfterMs: 5_000 });
+    scene.nowMs += 3_600_000;
+    expect(await scene.reconciler.reconcile(KEY, signal)).toEqual({ requeueAfterMs: 30_000 });
+    expect(scene.state().message).toBe('Pod sealgate-0 has not read its new configuration yet.');
+    expect(scene.events).toEqual([]);
+  });
+
+  it('that do not answer are waited for', async () => {
+    const scene = new Scene();
+    scene.status = async () => null;
+    expect((await scene.visit()).message).toBe('Pod sealgate-0 does not answer on its admin port yet.');
+    scene.drop(POD, 'sealgate-0');
+    expect((await scene.visit()).message).toBe('There is no data-plane pod yet.');
+  });
+
+  it('that refuse their configuration are told of with every problem', async () => {
+    const scene = new Scene();
+    scene.status = async () => podSays('older', ['workers: cannot change', 's3.tls: no']);
+    expect(await scene.visit()).toEqual({
+      reason: 'ConfigRefused',
+      message: 'Pod sealgate-0 refuses its configuration: workers: cannot change; s3.tls: no',
+    });
+    expect(scene.events).toHaveLength(1);
+  });
+});
+
+describe('what renews itself', () => {
+  it('does so without a restart, and the operator always uses a token that every pod knows', async () => {
+    const scene = new Scene();
+    await scene.visit();
+    const access = () =>
+      adminAccess(scene.object(SECRET, 'sealgate-config'), scene.object(SECRET, 'sealgate-ca'));
+    const template = JSON.stringify(scene.object(STATEFUL_SET, 'sealgate')?.['spec']);
+    let known = scene.files('sealgate-config')['admin.token'] ?? '';
+    const used = new Set<string>();
+    for (let day = 0; day < 100; day += 1) {
+      scene.nowMs += DAY_MS;
+      await scene.visit();
+      const token = access()?.token ?? '';
+      used.add(token);
+      // The file of a day ago: what a pod has that was slow to read.
+      expect(known.split('\n')).toContain(token);
+      known = scene.files('sealgate-config')['admin.token'] ?? '';
+    }
+    expect(used.size).toBe(4);
+    expect(JSON.stringify(scene.object(STATEFUL_SET, 'sealgate')?.['spec'])).toBe(template);
+  });
+
+  it('is the S3 certificate when 60 of its 90 days are over, and at once when the Service got another address', async () => {
+    const scene = new Scene();
+    await scene.visit();
+    const first = scene.files('sealgate-config')['s3.crt'];
+    scene.nowMs += 59 * DAY_MS;
+    await scene.visit();
+    expect(scene.files('sealgate-config')['s3.crt']).toBe(first);
+    scene.nowMs += 2 * DAY_MS;
+    await scene.visit();
+    const second = scene.files('sealgate-config')['s3.crt'];
+    expect(second).not.toBe(first);
+    scene.declare(fleetYaml({ s3: { domains: ['s3.example.com'] } }));
+    await scene.visit();
+    expect(scene.files('sealgate-config')['s3.crt']).not.toBe(second);
+  });
+});

@@ -1,0 +1,44 @@
+/**
+ * Who may reach the pods, and where they may go. Everything comes from the fleet's own values: an address in a
+ * tenant's resource opens nothing.
+ */
+import type { KubeObject } from '../kube/resource.ts';
+import { type FleetContext, head } from './fleetContext.ts';
+import { selectorLabels } from './labels.ts';
+import { fleetNames, PORTS } from './names.ts';
+
+interface NamedPort {
+  readonly protocol: 'TCP' | 'UDP';
+  readonly port: number;
+}
+
+const tcp = (port: number): NamedPort => ({ protocol: 'TCP', port });
+
+/** No `from` at all means: from everywhere. */
+function ingress(port: number, from: readonly object[]): object {
+  return { ports: [tcp(port)], ...(from.length === 0 ? {} : { from }) };
+}
+
+/** null: none is wanted. */
+export function networkPolicy(context: FleetContext): KubeObject | null {
+  const { enabled, s3From, metricsFrom, kmsCidrs, dnsNamespace } = context.spec.networkPolicy;
+  if (!enabled) return null;
+  const operator = { podSelector: { matchLabels: selectorLabels(context.name, 'operator') } };
+  const dns = { namespaceSelector: { matchLabels: { 'kubernetes.io/metadata.name': dnsNamespace } } };
+  return {
+    ...head(context, 'networking.k8s.io/v1', 'NetworkPolicy', fleetNames(context.name).networkPolicy),
+    spec: {
+      podSelector: { matchLabels: selectorLabels(context.name, 'dataplane') },
+      policyTypes: ['Ingress', 'Egress'],
+      ingress: [
+        ingress(PORTS.s3, s3From),
+        ingress(PORTS.admin, [operator]),
+        ingress(PORTS.metrics, metricsFrom),
+      ],
+      egress: [
+        { to: [dns], ports: [{ protocol: 'UDP', port: 53 }, tcp(53)] },
+        ...kmsCidrs.map(({ cidr, ports }) => ({ to: [{ ipBlock: { cidr } }], ports: ports.map(tcp) })),
+      ],
+    },
+  };
+}
