@@ -1,0 +1,250 @@
+/**
+ * Declares a bucket to the data plane and classes what comes of it. Owns which calls are made and when a bucket that
+ * exists goes on as it is.
+ */
+import { createHash } from 'node:crypto';
+import type { EncryptedBucket } from '../../crds/encryptedbucket.ts';
+import type { BucketReport } from '../../dataplane/admin/schema/buckets.ts';
+import { type AdminApi, AdminApiError, isOutage, isRefusal } from '../admin/adminApi.ts';
+import { keyOf, keyText } from '../kube/paths.ts';
+import type { ReasonOf } from './reasons.ts';
+import { connectionOf } from './references.ts';
+
+const ROTATE_KEY = 'sealgate.io/rotate-key';
+
+/** `namespace/name` of the resource: whom the data plane knows as the owner of bucket and access keys. */
+export const ownerOf = (bucket: EncryptedBucket): string => keyText(keyOf(bucket));
+
+/** The name of the bucket: immutable, and by default that of the resource. */
+export const bucketNameOf = ({ metadata, spec }: EncryptedBucket): string => spec.bucketName ?? metadata.name;
+
+/** What is to be said of the key although it works. */
+export interface KeyNote {
+  readonly reason: 'RefWithdrawn' | 'ConnectionNotReady' | 'RotationPending';
+  readonly message: string;
+}
+
+export type Declared =
+  /** The bucket is there and ours. */
+  | {
+      readonly kind: 'Serving';
+      readonly report: BucketReport;
+      readonly note: KeyNote | null;
+      /** A key version that was made just now, on request. */
+      readonly rotated: number | null;
+    }
+  | {
+      readonly kind: 'KeyFailed';
+      readonly reason: ReasonOf<'KeyReady'>;
+      readonly message: string;
+      readonly retryMs: number;
+    }
+  | {
+      readonly kind: 'BucketFailed';
+      readonly reason: ReasonOf<'BucketReady'>;
+      readonly message: string;
+      readonly retryMs: number;
+    }
+  /** The data plane could not be asked. */
+  | { readonly kind: 'Outage' };
+
+const keyFailed = (reason: ReasonOf<'KeyReady'>, message: string, retryMs: number): Declared => ({
+  kind: 'KeyFailed',
+  reason,
+  message,
+  retryMs,
+});
+const bucketFailed = (reason: ReasonOf<'BucketReady'>, message: string, retryMs: number): Declared => ({
+  kind: 'BucketFailed',
+  reason,
+  message,
+  retryMs,
+});
+
+const SOON_MS = 2_000;
+const OUTAGE_MS = 15_000;
+const LASTING_MS = 60_000;
+
+/** Brings the data plane to the declaration. Rejects only for what another try may settle. */
+export async function declare(
+  admin: AdminApi,
+  bucket: EncryptedBucket,
+  permitted: boolean,
+  signal: AbortSignal,
+): Promise<Declared> {
+  try {
+    if (!permitted) return await withdrawn(admin, bucket, signal);
+    const declared = await declarePermitted(admin, bucket, signal);
+    return declared.kind === 'Serving' && declared.note === null
+      ? await rotateIfAsked(admin, bucket, declared.report, signal)
+      : declared;
+  } catch (error) {
+    if (isOutage(error)) return { kind: 'Outage' };
+    throw error;
+  }
+}
+
+async function declarePermitted(
+  admin: AdminApi,
+  bucket: EncryptedBucket,
+  signal: AbortSignal,
+): Promise<Declared> {
+  const name = bucketNameOf(bucket);
+  const kmsConnection = keyText(connectionOf(bucket));
+  try {
+    const report = await admin.declareBucket(
+      name,
+      {
+        owner: ownerOf(bucket),
+        encryption: bucket.spec.encryption,
+        kmsConnection,
+        keyRotation: bucket.spec.keyRotation ?? null,
+        adopt: mayAdopt(bucket),
+      },
+      signal,
+    );
+    return judgeReport(report);
+  } catch (error) {
+    const refused = error instanceof AdminApiError && !isOutage(error) ? judgeRefusal(error, bucket) : null;
+    if (refused === null) throw error;
+    if (refused.kind !== 'KeyFailed') return refused;
+    // What is wrong is the connection, and that is told there: a bucket that has its key goes on as it is.
+    const existing = await own(admin, bucket, signal);
+    if (existing === null) return refused;
+    const note: KeyNote | null =
+      existing.kmsConnection === kmsConnection
+        ? null
+        : {
+            reason: 'ConnectionNotReady',
+            message: `The bucket works; its next key version cannot be made over ${kmsConnection} yet: ${refused.message}`,
+          };
+    return { kind: 'Serving', report: existing, note, rotated: null };
+  }
+}
+
+/**
+ * Whether a bucket of another owner may be taken over. Once: of two resources that want the same bucket the second one
+ * gets it, and the first is told instead of taking it back, until somebody changes its spec.
+ */
+function mayAdopt({ metadata, spec, status }: EncryptedBucket): boolean {
+  const settled = status.bucketUID !== undefined && status.observedGeneration === metadata.generation;
+  return spec.adopt && !settled;
+}
+
+function judgeReport(report: BucketReport): Declared {
+  if (report.state === 'Ready') return { kind: 'Serving', report, note: null, rotated: null };
+  if (report.state === 'Creating')
+    return keyFailed('Creating', 'The key of the bucket is being made', SOON_MS);
+  if (report.state === 'Deleting') return bucketFailed('BeingPurged', BEING_PURGED, OUTAGE_MS);
+  return bucketFailed('Damaged', 'The record of the bucket failed its authentication', LASTING_MS);
+}
+
+const BEING_PURGED = 'A bucket of this name is still being purged';
+
+/** Null: nothing that a condition should tell; trying again is all. */
+function judgeRefusal(
+  { code, message, status }: AdminApiError,
+  { status: shown }: EncryptedBucket,
+): Declared | null {
+  switch (code) {
+    case 'BucketNameTaken':
+      return shown.bucketUID === undefined
+        ? bucketFailed('BucketNameTaken', sentence(message), LASTING_MS)
+        : bucketFailed('BucketTakenOver', sentence(message), LASTING_MS);
+    case 'NotEncryptable':
+      return bucketFailed('AdoptRefused', sentence(message), LASTING_MS);
+    case 'BucketDeleting':
+      return bucketFailed('BeingPurged', BEING_PURGED, OUTAGE_MS);
+    case 'NoSuchConnection':
+      return keyFailed(
+        'ConnectionNotReady',
+        'The data plane does not have the KMS connection in force',
+        OUTAGE_MS,
+      );
+    case 'KmsUnavailable':
+      return keyFailed('KmsUnavailable', sentence(message), OUTAGE_MS);
+    case 'KmsRefused':
+      return keyFailed('KmsRefused', sentence(message), LASTING_MS);
+    case 'Conflict':
+    case 'StaleEpoch':
+    case 'Unauthorized':
+      return null;
+    default:
+      return status >= 400 && status < 500
+        ? bucketFailed('DeclarationRefused', sentence(message), LASTING_MS)
+        : null;
+  }
+}
+
+const sentence = (text: string): string => `${text.slice(0, 1).toUpperCase()}${text.slice(1)}`;
+
+/** The bucket as it is, if it is this resource's and has its key. */
+async function own(
+  admin: AdminApi,
+  bucket: EncryptedBucket,
+  signal: AbortSignal,
+): Promise<BucketReport | null> {
+  const report = await admin.bucket(bucketNameOf(bucket), signal);
+  return report !== null && report.owner === ownerOf(bucket) && report.state === 'Ready' ? report : null;
+}
+
+/** Without the right reference nothing new is made: no bucket, and no key version by request or by schedule. */
+async function withdrawn(admin: AdminApi, bucket: EncryptedBucket, signal: AbortSignal): Promise<Declared> {
+  let report = await own(admin, bucket, signal);
+  if (report === null) {
+    return keyFailed(
+      'RefNotPermitted',
+      'The KMSConnection does not exist, or does not permit this namespace',
+      LASTING_MS,
+    );
+  }
+  if (report.rotateEvery !== null && report.kmsConnection !== null) {
+    const declaration = {
+      owner: ownerOf(bucket),
+      encryption: bucket.spec.encryption,
+      kmsConnection: report.kmsConnection,
+      keyRotation: null,
+    };
+    try {
+      report = await admin.declareBucket(bucketNameOf(bucket), declaration, signal);
+    } catch (error) {
+      // Without the connection the schedule makes no key either.
+      if (!isRefusal(error, 'NoSuchConnection')) throw error;
+    }
+  }
+  const note: KeyNote = {
+    reason: 'RefWithdrawn',
+    message:
+      'The bucket works with the keys that it has; the KMSConnection does not exist or does not permit this namespace any more, so no key version is made',
+  };
+  return { kind: 'Serving', report, note, rotated: null };
+}
+
+/** Names one request to rotate for ever: made of the resource's name, never of a UID, which a restore changes. */
+function rotationId(owner: string, value: string): string {
+  return createHash('sha256').update(`rotate-key\n${owner}\n${value}`).digest('hex');
+}
+
+async function rotateIfAsked(
+  admin: AdminApi,
+  bucket: EncryptedBucket,
+  report: BucketReport,
+  signal: AbortSignal,
+): Promise<Declared> {
+  const asked = bucket.metadata.annotations?.[ROTATE_KEY] ?? '';
+  const requestId = rotationId(ownerOf(bucket), asked);
+  if (asked === '' || report.keyVersions.some((version) => version.requestId === requestId)) {
+    return { kind: 'Serving', report, note: null, rotated: null };
+  }
+  const name = bucketNameOf(bucket);
+  try {
+    const { n } = await admin.rotateBucket(name, requestId, signal);
+    const after = await admin.bucket(name, signal);
+    return { kind: 'Serving', report: after ?? report, note: null, rotated: n };
+  } catch (error) {
+    const waits = isRefusal(error, 'KmsUnavailable', 'KmsRefused', 'RotationConflict', 'NoSuchConnection');
+    if (!waits) throw error;
+    const message = `The bucket works; the rotation that was asked for waits: ${error.message}`;
+    return { kind: 'Serving', report, note: { reason: 'RotationPending', message }, rotated: null };
+  }
+}

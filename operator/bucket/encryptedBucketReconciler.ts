@@ -1,0 +1,246 @@
+/**
+ * Brings an EncryptedBucket to what is declared: the bucket with its key in the data plane, a Secret for each access
+ * entry, and its state into its status; at its end what its deletion policy says.
+ *
+ * Owns the order of these steps. It speaks to no KMS, and looks at no other bucket: what one costs does not grow with
+ * their number.
+ */
+import { type EncryptedBucket, parseEncryptedBucket } from '../../crds/encryptedbucket.ts';
+import { type AdminApi, isOutage } from '../admin/adminApi.ts';
+import type { Fleet } from '../admin/fleetPods.ts';
+import type { Random } from '../clock.ts';
+import { ENCRYPTED_BUCKET, FINALIZER } from '../kube/kinds.ts';
+import type { Cache } from '../kube/kubeApi.ts';
+import { keyOf, keyText } from '../kube/paths.ts';
+import type { KubeObject, ObjectKey } from '../kube/resource.ts';
+import { addFinalizer, hasFinalizer, removeFinalizer } from '../runtime/finalizer.ts';
+import { type Judgement, nextConditions, recordTransitions } from '../runtime/judgement.ts';
+import type { EventRecorder, ReconcileResult, Reconciler } from '../runtime/reconciler.ts';
+import { StatusWriter } from '../runtime/status.ts';
+import { AccessEntries, type AccessOutcome } from './access/accessEntries.ts';
+import type { EndpointFacts } from './access/accessSecret.ts';
+import type { AccessDeps } from './access/entry.ts';
+import { bucketConditions, deletionBlocked, servingFacts } from './bucketStatus.ts';
+import { bucketNameOf, type Declared, declare, ownerOf } from './declaration.ts';
+import { isReferencePermitted, type ReferenceCaches } from './references.ts';
+import { remove } from './removal.ts';
+
+const LOOK_MS = 5 * 60_000;
+const REWRAP_MS = 30_000;
+const OUTAGE_MS = 5_000;
+const NOTE_MS = 30_000;
+const SYNC_MS = 1_000;
+
+export interface EncryptedBucketDeps extends AccessDeps, ReferenceCaches {
+  /** EncryptedBuckets, whole objects. */
+  readonly buckets: Cache;
+  readonly fleet: Pick<Fleet, 'anyPod'>;
+  /** Where the data plane is; null: not known yet. */
+  readonly endpoint: () => EndpointFacts | null;
+  readonly events: EventRecorder;
+  readonly random: Random;
+}
+
+export class EncryptedBucketReconciler implements Reconciler {
+  readonly name = 'encryptedbucket';
+  #deps: EncryptedBucketDeps;
+  #access: AccessEntries;
+  #statuses: StatusWriter;
+  /** When usage and progress were last written, steady ms. */
+  #figuresWritten = new Map<string, number>();
+  /** The uid of each that was let go and that the cache still shows: nothing is left to do for it. */
+  #released = new Map<string, string>();
+
+  constructor(deps: EncryptedBucketDeps) {
+    this.#deps = deps;
+    this.#access = new AccessEntries(deps);
+    this.#statuses = new StatusWriter(deps.kube);
+  }
+
+  async reconcile(key: ObjectKey, signal: AbortSignal): Promise<ReconcileResult> {
+    const { buckets, connections, namespaces, secrets, kube } = this.#deps;
+    // Closed until everything is known: what permits a reference could be missing still.
+    if (![connections, namespaces, secrets].every(({ synced }) => synced)) return { requeueAfterMs: SYNC_MS };
+    const cached = buckets.get(key);
+    if (cached === undefined) {
+      this.#figuresWritten.delete(keyText(key));
+      this.#released.delete(keyText(key));
+      return {};
+    }
+    const found = this.#statuses.newest(cached);
+    if (found.metadata.deletionTimestamp === undefined) {
+      return await this.#keep(await addFinalizer(kube, ENCRYPTED_BUCKET, found, FINALIZER), signal);
+    }
+    const { uid } = found.metadata;
+    if (uid !== undefined && this.#released.get(keyText(key)) === uid) return {};
+    return hasFinalizer(found, FINALIZER) ? await this.#leave(found, signal) : {};
+  }
+
+  async #keep(object: KubeObject, signal: AbortSignal): Promise<ReconcileResult> {
+    const { fleet, endpoint } = this.#deps;
+    const bucket = parseEncryptedBucket(object);
+    const admin = fleet.anyPod();
+    const permitted = isReferencePermitted(this.#deps, bucket);
+    let declared: Declared = { kind: 'Outage' };
+    let access: AccessOutcome | null = null;
+    try {
+      if (admin !== null) {
+        declared = await declare(admin, bucket, permitted, signal);
+        access = await this.#bringAccess(admin, bucket, declared, endpoint(), signal);
+      }
+    } catch (error) {
+      if (!isOutage(error)) throw error;
+      declared = { kind: 'Outage' };
+    }
+    if (declared.kind !== 'Outage' || !isApplied(bucket))
+      await this.#tell(object, bucket, declared, access, signal);
+    return { requeueAfterMs: this.#delayMs(declared, access) };
+  }
+
+  /** null: there is no bucket to have access to. */
+  async #bringAccess(
+    admin: AdminApi,
+    bucket: EncryptedBucket,
+    declared: Declared,
+    endpoint: EndpointFacts | null,
+    signal: AbortSignal,
+  ): Promise<AccessOutcome | null> {
+    if (declared.kind === 'Serving') return await this.#access.reconcile(admin, bucket, endpoint, signal);
+    // Whose bucket it is now would not want to be read with our keys.
+    const lost =
+      declared.kind === 'BucketFailed' &&
+      (declared.reason === 'BucketNameTaken' || declared.reason === 'BucketTakenOver');
+    if (lost) await this.#access.revokeAll(admin, ownerOf(bucket), signal);
+    return null;
+  }
+
+  #delayMs(declared: Declared, access: AccessOutcome | null): number {
+    if (declared.kind === 'Outage') return OUTAGE_MS;
+    if (declared.kind !== 'Serving') return declared.retryMs;
+    const { report, note } = declared;
+    const look = LOOK_MS * (0.9 + this.#deps.random() * 0.2);
+    const next =
+      report.nextRotationAt === null ? Number.POSITIVE_INFINITY : Date.parse(report.nextRotationAt);
+    const untilRotation = next - this.#deps.clock.wallMs() + OUTAGE_MS;
+    return Math.min(
+      look,
+      report.rewrap.state === 'Idle' ? look : REWRAP_MS,
+      note === null || note.reason === 'RefWithdrawn' ? look : NOTE_MS,
+      untilRotation > 0 ? untilRotation : look,
+      access?.nextEndMs ?? look,
+      access === null || access.problem === null ? look : NOTE_MS,
+    );
+  }
+
+  async #leave(object: KubeObject, signal: AbortSignal): Promise<ReconcileResult> {
+    const { kube, fleet, clock, namespaces } = this.#deps;
+    const bucket = parseEncryptedBucket(object);
+    const namespace = namespaces.get({ namespace: '', name: bucket.metadata.namespace });
+    const namespaceEnds = namespace?.metadata.deletionTimestamp !== undefined;
+    const removal = await remove(
+      { admin: fleet.anyPod(), access: this.#access, namespaceEnds },
+      bucket,
+      signal,
+    );
+    if (removal.kind === 'Done') {
+      await removeFinalizer(kube, ENCRYPTED_BUCKET, object, FINALIZER);
+      const { uid } = object.metadata;
+      if (uid !== undefined) {
+        this.#statuses.forget(uid);
+        this.#released.set(keyText(keyOf(object)), uid);
+      }
+      return {};
+    }
+    const { status, metadata } = bucket;
+    const conditions = nextConditions(status.conditions, [deletionBlocked(removal.view)], {
+      generation: metadata.generation ?? 0,
+      nowMs: clock.wallMs(),
+    });
+    await this.#write(object, bucket, conditions, factsOf(status), signal);
+    return { requeueAfterMs: removal.retryMs };
+  }
+
+  async #tell(
+    object: KubeObject,
+    bucket: EncryptedBucket,
+    declared: Declared,
+    access: AccessOutcome | null,
+    signal: AbortSignal,
+  ): Promise<void> {
+    const { clock, endpoint, events } = this.#deps;
+    const { status, metadata } = bucket;
+    const nowMs = clock.wallMs();
+    const judged: readonly Judgement[] = bucketConditions(declared, access);
+    const conditions = nextConditions(status.conditions, judged, {
+      generation: metadata.generation ?? 0,
+      nowMs,
+    });
+    const owner = ownerOf(bucket);
+    let facts: object = factsOf(status);
+    let figuresWritten = false;
+    if (declared.kind === 'Serving') {
+      ({ facts, figuresWritten } = servingFacts(declared.report, {
+        bucketName: bucketNameOf(bucket),
+        endpoints: endpoint(),
+        present: status,
+        writtenMs: this.#figuresWritten.get(owner) ?? null,
+        steadyMs: clock.steadyMs(),
+        nowMs,
+      }));
+    }
+    await this.#write(object, bucket, conditions, facts, signal);
+    if (figuresWritten) this.#figuresWritten.set(owner, clock.steadyMs());
+    if (declared.kind !== 'Serving') return;
+    const { rotated, report } = declared;
+    if (rotated !== null) {
+      const note = `New objects use key version ${rotated}`;
+      events.record(object, { type: 'Normal', reason: 'KeyRotated', action: 'RotateKey', note });
+    }
+    if (status.bucketUID !== undefined && status.bucketUID !== report.bucketId) {
+      const note = `The bucket that was here before is gone from the data plane; this is a new one of the same name`;
+      events.record(object, { type: 'Warning', reason: 'BucketRecreated', action: 'Declare', note });
+    }
+    for (const entry of access?.rotated ?? []) {
+      const note = `The credential of access entry ${entry} was replaced`;
+      events.record(object, { type: 'Normal', reason: 'AccessRotated', action: 'RotateAccess', note });
+    }
+  }
+
+  async #write(
+    object: KubeObject,
+    { status, metadata }: EncryptedBucket,
+    conditions: ReturnType<typeof nextConditions>,
+    facts: object,
+    signal: AbortSignal,
+  ): Promise<void> {
+    const written = await this.#statuses.write(
+      ENCRYPTED_BUCKET,
+      object,
+      {
+        observedGeneration: metadata.generation ?? 0,
+        conditions,
+        ...facts,
+      },
+      signal,
+    );
+    if (written) recordTransitions(this.#deps.events, object, status.conditions, conditions, TOLD);
+  }
+}
+
+/** Conditions whose changes are events. */
+const TOLD = ['Ready', 'RewrapComplete', 'DeletionBlocked'];
+
+/** Whether this very spec was in force once: then an outage is told where it is, and not at every bucket. */
+function isApplied({ metadata, status }: EncryptedBucket): boolean {
+  const ready = status.conditions.find(({ type }) => type === 'Ready');
+  return status.observedGeneration === metadata.generation && ready?.status === 'True';
+}
+
+/** The status without what every write makes anew. */
+function factsOf({
+  conditions: _conditions,
+  observedGeneration: _observedGeneration,
+  ...facts
+}: EncryptedBucket['status']): object {
+  return facts;
+}

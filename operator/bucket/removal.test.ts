@@ -1,0 +1,159 @@
+import { describe, expect, test } from 'vitest';
+import { ENCRYPTED_BUCKET, SECRET } from '../kube/kinds.ts';
+import {
+  ACCESS,
+  type BucketWorld,
+  KEY,
+  NAMESPACE,
+  NEVER,
+  SECRET_KEY,
+  setUpBuckets,
+} from './bucket.testkit.ts';
+
+async function deleted(deletionPolicy: string, objects: number): Promise<BucketWorld> {
+  const world = setUpBuckets();
+  world.declare({ deletionPolicy, access: ACCESS });
+  await world.fresh().reconcile(KEY, NEVER);
+  world.dataPlane.change('invoices', { usage: { objects, bytes: objects } });
+  world.api.remove(ENCRYPTED_BUCKET, KEY);
+  await world.fresh().reconcile(KEY, NEVER);
+  return world;
+}
+
+const isGone = (world: BucketWorld): boolean => world.api.peek(ENCRYPTED_BUCKET, KEY) === null;
+const again = async (world: BucketWorld): Promise<void> => {
+  await world.fresh().reconcile(KEY, NEVER);
+};
+
+function expectNoAccess(world: BucketWorld): void {
+  expect(world.keyIds()).toEqual([]);
+  expect(world.api.peek(SECRET, SECRET_KEY)).toBeNull();
+}
+
+describe('deleting the resource', () => {
+  test('with Retain keeps the bucket with its owner, and takes the access away', async () => {
+    const world = await deleted('Retain', 3);
+    expect(isGone(world)).toBe(true);
+    expect(world.dataPlane.buckets.get('invoices')?.owner).toBe('team-a/invoices');
+    expectNoAccess(world);
+  });
+
+  test('with DeleteIfEmpty deletes an empty bucket', async () => {
+    const world = await deleted('DeleteIfEmpty', 0);
+    expect(isGone(world)).toBe(true);
+    expect(world.dataPlane.buckets.size).toBe(0);
+    expectNoAccess(world);
+  });
+
+  test('with DeleteIfEmpty waits while there are objects, and access works until then', async () => {
+    const world = await deleted('DeleteIfEmpty', 1);
+    expect(world.condition('DeletionBlocked')).toBe('True BucketNotEmpty');
+    expect(world.keyIds()).toHaveLength(1);
+    expect(world.told).toContain('Warning BucketNotEmpty');
+    world.dataPlane.change('invoices', { usage: { objects: 0, bytes: 0 } });
+    await again(world);
+    expect(isGone(world)).toBe(true);
+    expectNoAccess(world);
+  });
+
+  test('with Purge waits for the name of the bucket as confirmation, then until everything is gone', async () => {
+    const world = await deleted('Purge', 5);
+    expect(world.condition('DeletionBlocked')).toBe('True ConfirmationRequired');
+    world.annotate({ 'sealgate.io/confirm-destroy': 'another' });
+    await again(world);
+    expect(world.condition('DeletionBlocked')).toBe('True ConfirmationRequired');
+    expect(world.dataPlane.buckets.get('invoices')?.state).toBe('Ready');
+    world.annotate({ 'sealgate.io/confirm-destroy': 'invoices' });
+    await again(world);
+    expect(world.condition('DeletionBlocked')).toBe('True Purging');
+    await again(world);
+    expect(isGone(world)).toBe(true);
+    expect(world.dataPlane.buckets.size).toBe(0);
+    expectNoAccess(world);
+  });
+
+  test.each(['Retain', 'DeleteIfEmpty'])('with %s waits for the data plane', async (policy) => {
+    const world = setUpBuckets();
+    world.declare({ deletionPolicy: policy, access: ACCESS });
+    await again(world);
+    world.dataPlane.reachable = false;
+    world.api.remove(ENCRYPTED_BUCKET, KEY);
+    await again(world);
+    expect(world.condition('DeletionBlocked')).toBe('True DataPlaneUnreachable');
+    expect(world.secret()).not.toBeNull();
+    world.dataPlane.reachable = true;
+    await again(world);
+    expect(isGone(world)).toBe(true);
+  });
+
+  test.each([true, false])(
+    'by force keeps the data and goes at once (data plane there: %s)',
+    async (there) => {
+      const world = await deleted('Purge', 5);
+      world.dataPlane.reachable = there;
+      world.annotate({ 'sealgate.io/force-delete': 'true' });
+      await again(world);
+      expect(isGone(world)).toBe(true);
+      expect(world.dataPlane.buckets.get('invoices')).toMatchObject({
+        state: 'Ready',
+        usage: { objects: 5 },
+      });
+      expect(world.api.peek(SECRET, SECRET_KEY)).toBeNull();
+      expect(world.keyIds()).toHaveLength(there ? 0 : 1);
+    },
+  );
+
+  test('asks nothing of the Secrets of a namespace that ends: the rights on them may be gone', async () => {
+    const world = setUpBuckets();
+    world.declare({ deletionPolicy: 'Retain', access: ACCESS });
+    await again(world);
+    world.api.edit(
+      NAMESPACE,
+      { namespace: '', name: 'team-a' },
+      { metadata: { deletionTimestamp: '2030-01-01T00:00:00Z' } },
+    );
+    world.api.remove(ENCRYPTED_BUCKET, KEY);
+    world.api.calls.length = 0;
+    await again(world);
+    expect(isGone(world)).toBe(true);
+    expect(world.keyIds()).toEqual([]);
+    expect(world.api.calls.filter((call) => call.includes('secrets'))).toEqual([]);
+  });
+
+  test('deletes nothing of a bucket that is another owner’s by now', async () => {
+    const world = setUpBuckets();
+    world.declare({ deletionPolicy: 'DeleteIfEmpty' });
+    await again(world);
+    world.dataPlane.change('invoices', { owner: 'team-b/other' });
+    world.api.remove(ENCRYPTED_BUCKET, KEY);
+    await again(world);
+    expect(isGone(world)).toBe(true);
+    expect(world.dataPlane.buckets.has('invoices')).toBe(true);
+  });
+
+  test('says nothing about a resource that never got its finalizer', async () => {
+    const world = setUpBuckets();
+    world.declare();
+    world.api.edit(ENCRYPTED_BUCKET, KEY, {
+      metadata: { finalizers: ['another/one'], deletionTimestamp: '2030-01-01T00:00:00Z' },
+    });
+    await again(world);
+    expect(world.dataPlane.calls).toEqual([]);
+  });
+});
+
+test('a resource that was let go, and that the cache still shows, is not looked at again', async () => {
+  const world = setUpBuckets();
+  world.declare({ deletionPolicy: 'DeleteIfEmpty', access: ACCESS });
+  const reconciler = world.fresh();
+  await reconciler.reconcile(KEY, NEVER);
+  world.api.remove(ENCRYPTED_BUCKET, KEY);
+  const going = world.buckets.get(KEY);
+  await reconciler.reconcile(KEY, NEVER);
+  expect(isGone(world)).toBe(true);
+  if (going === undefined) throw new Error('it went without its finalizer');
+  world.buckets.upsert(going);
+  world.dataPlane.calls.length = 0;
+  await reconciler.reconcile(KEY, NEVER);
+  expect(world.dataPlane.calls).toEqual([]);
+});

@@ -1,0 +1,107 @@
+import { expect, test } from 'vitest';
+import type { KmsConnectionSettings } from '../../dataplane/keys/settings.ts';
+import { TestClock } from '../clock.testkit.ts';
+import type { EndpointProbe, EndpointVerdict } from './probe.ts';
+import { Prober } from './prober.ts';
+
+const KEY = { namespace: 'team-a', name: 'keysecure' };
+const SETTINGS: KmsConnectionSettings = {
+  name: 'team-a/keysecure',
+  endpoints: [{ host: 'ks1', port: 5696 }],
+  tls: { cert: '', key: '', ca: '' },
+  protocol: { min: '1.1', max: '1.4' },
+  keyNamePrefix: 'sealgate',
+  objectGroup: true,
+  timeouts: { connectMs: 1_000, requestMs: 1_000, totalMs: 1_000 },
+  cache: { ttlMs: 0, staleLimitMs: 0 },
+};
+
+/** A prober whose connection is looked at when it asks for it, as the controller does. */
+function setUp() {
+  const clock = new TestClock();
+  const startedMs = clock.steadyMs();
+  const world = {
+    verdict: 'Up' as EndpointVerdict,
+    /** When each probe was made, in s. */
+    times: [] as number[],
+    revision: 'r1',
+    /** One look; the ms until the next. */
+    look: async (): Promise<number> => {
+      let delayMs = prober.ensure(KEY, world.revision, SETTINGS);
+      await prober.idle();
+      if (news) delayMs = prober.ensure(KEY, world.revision, SETTINGS);
+      news = false;
+      return delayMs;
+    },
+    /** Looks as often as it asks for it, so long. */
+    lookFor: async (forMs: number): Promise<void> => {
+      const endMs = clock.steadyMs() + forMs;
+      for (;;) {
+        const delayMs = await world.look();
+        if (clock.steadyMs() + delayMs > endMs) break;
+        await clock.advance(delayMs);
+      }
+      await clock.advance(endMs - clock.steadyMs());
+    },
+  };
+  let news = false;
+  const prober = new Prober({
+    clock,
+    random: () => 0.5,
+    enqueue: () => {
+      news = true;
+    },
+    onError: (error) => {
+      throw error;
+    },
+    probe: async () => {
+      world.times.push((clock.steadyMs() - startedMs) / 1_000);
+      const up = world.verdict === 'Up';
+      const found: EndpointProbe = {
+        host: 'ks1',
+        port: 5696,
+        verdict: world.verdict,
+        message: up ? null : 'it is away',
+        protocolVersion: null,
+        vendor: null,
+      };
+      return await Promise.resolve([found]);
+    },
+  });
+  return world;
+}
+
+test('a KMS that is up is looked at once a minute', async () => {
+  const world = setUp();
+  await world.lookFor(130_000);
+  expect(world.times).toEqual([0, 60, 120]);
+});
+
+test('a KMS that is not up is looked at after 5 seconds and then less and less often, every 30 at the least', async () => {
+  const world = setUp();
+  world.verdict = 'Unreachable';
+  await world.lookFor(100_000);
+  expect(world.times).toEqual([0, 5, 15, 35, 65, 95]);
+});
+
+test('after it is up again it is looked at once a minute, and the next outage begins anew', async () => {
+  const world = setUp();
+  world.verdict = 'Unreachable';
+  await world.lookFor(20_000);
+  world.verdict = 'Up';
+  await world.lookFor(80_000);
+  world.verdict = 'AuthenticationFailed';
+  await world.lookFor(62_000);
+  expect(world.times).toEqual([0, 5, 15, 35, 95, 155, 160]);
+});
+
+test('a change is looked at once, and what fails then is looked at soon', async () => {
+  const world = setUp();
+  await world.lookFor(30_000);
+  world.revision = 'r2';
+  world.verdict = 'TlsFailed';
+  await world.lookFor(8_000);
+  world.revision = 'r3';
+  await world.lookFor(6_000);
+  expect(world.times).toEqual([0, 30, 35, 38, 43]);
+});

@@ -1,0 +1,115 @@
+/**
+ * Keeps the newest probe of each connection: one at a change and one every minute or so, a few at a time, beside the
+ * reconcile, so that a KMS that does not answer delays no other connection. While an endpoint is not up it is looked at
+ * sooner: who has just mended a KMS wants to see that it is.
+ */
+import type { KmsConnectionSettings } from '../../dataplane/keys/settings.ts';
+import type { Clock, Random } from '../clock.ts';
+import type { ObjectKey } from '../kube/resource.ts';
+import type { Enqueue } from '../runtime/reconciler.ts';
+import { connectionName } from './connectionFile.ts';
+import type { EndpointProbe } from './probe.ts';
+
+const EVERY_MS = 60_000;
+/** After the first probe that finds something wrong; it doubles with each further one. */
+const MENDED_MS = 5_000;
+const MENDED_LIMIT_MS = 30_000;
+const AT_ONCE = 8;
+
+export interface ProberDeps {
+  readonly probe: (settings: KmsConnectionSettings) => Promise<readonly EndpointProbe[]>;
+  readonly clock: Clock;
+  readonly random: Random;
+  /** Told when a probe found something else than the one before, or the next is due sooner than was said. */
+  readonly enqueue: Enqueue;
+  /** Told of faults of our own. */
+  readonly onError: (error: unknown) => void;
+}
+
+interface Entry {
+  /** Of the files that the newest probe was started with. */
+  revision: string;
+  /** When the next one is due, steady ms; jittered, so that connections made together do not stay in step. */
+  dueMs: number;
+  running: boolean;
+  result: readonly EndpointProbe[] | null;
+  /** Probes in a row, with these files, that found something wrong. */
+  failures: number;
+}
+
+export class Prober {
+  #deps: ProberDeps;
+  #entries = new Map<string, Entry>();
+  #underWay = 0;
+  #waiting: (() => void)[] = [];
+  #idle: (() => void)[] = [];
+
+  constructor(deps: ProberDeps) {
+    this.#deps = deps;
+  }
+
+  /** The newest result; null: none yet. */
+  latest(key: ObjectKey): readonly EndpointProbe[] | null {
+    return this.#entries.get(connectionName(key))?.result ?? null;
+  }
+
+  /** Starts a probe when the files are others than last time, or one is due. Resolves to the ms until the next. */
+  ensure(key: ObjectKey, revision: string, settings: KmsConnectionSettings): number {
+    const { clock } = this.#deps;
+    const name = connectionName(key);
+    const entry = this.#entries.get(name) ?? newEntry();
+    this.#entries.set(name, entry);
+    const due = entry.revision !== revision || clock.steadyMs() >= entry.dueMs;
+    // It runs with what was in force before: the next look starts another.
+    if (due && entry.running) return 1_000;
+    if (due) {
+      if (entry.revision !== revision) entry.failures = 0;
+      entry.revision = revision;
+      // Until its result is there, as if it found what the last one did.
+      this.#plan(entry);
+      entry.running = true;
+      void this.#run(key, entry, settings);
+    }
+    return Math.max(1_000, entry.dueMs - clock.steadyMs());
+  }
+
+  #plan(entry: Entry): void {
+    const everyMs =
+      entry.failures === 0 ? EVERY_MS : Math.min(MENDED_MS * 2 ** (entry.failures - 1), MENDED_LIMIT_MS);
+    entry.dueMs = this.#deps.clock.steadyMs() + everyMs * (0.9 + this.#deps.random() * 0.2);
+  }
+
+  forget(key: ObjectKey): void {
+    this.#entries.delete(connectionName(key));
+  }
+
+  /** Resolves when no probe runs. */
+  async idle(): Promise<void> {
+    if (this.#underWay > 0) await new Promise<void>((resolve) => this.#idle.push(resolve));
+  }
+
+  async #run(key: ObjectKey, entry: Entry, settings: KmsConnectionSettings): Promise<void> {
+    this.#underWay += 1;
+    try {
+      if (this.#underWay > AT_ONCE) await new Promise<void>((resolve) => this.#waiting.push(resolve));
+      const result = await this.#deps.probe(settings);
+      const differs = JSON.stringify(result) !== JSON.stringify(entry.result);
+      const plannedMs = entry.dueMs;
+      entry.result = result;
+      entry.failures = result.every(({ verdict }) => verdict === 'Up') ? 0 : entry.failures + 1;
+      this.#plan(entry);
+      // A connection that was deleted meanwhile is no longer anybody's.
+      const news = differs || entry.dueMs < plannedMs;
+      if (news && this.#entries.get(connectionName(key)) === entry) this.#deps.enqueue(key);
+    } catch (error) {
+      this.#deps.onError(error);
+    } finally {
+      entry.running = false;
+      this.#underWay -= 1;
+      this.#waiting.shift()?.();
+      if (this.#underWay === 0) for (const resolve of this.#idle.splice(0)) resolve();
+    }
+  }
+}
+
+const newEntry = (): Entry => ({ revision: '', dueMs: 0, running: false, result: null, failures: 0 });
