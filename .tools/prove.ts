@@ -9,6 +9,7 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync } from 'node:f
 import { join } from 'node:path';
 import { performance } from 'node:perf_hooks';
 import { fileURLToPath } from 'node:url';
+import { accountOfFiles } from './account.ts';
 import { type Floor, type LineHits, measure, parseLcov, union } from './coverage.ts';
 import { closingLine, sum, tallyOfSkipped } from './skipped.ts';
 import { runStep, runSteps, type Step, type Tally } from './steps.ts';
@@ -70,6 +71,9 @@ function staticSteps(): Step[] {
   ];
 }
 
+/** Reports of the vitest runs of this process. */
+const written: string[] = [];
+
 function vitest(
   name: string,
   config: string,
@@ -78,6 +82,7 @@ function vitest(
 ): Step {
   const file = join(reports, report);
   rmSync(file, { force: true });
+  written.push(file);
   const { args = [], ...rest } = options;
   return {
     name,
@@ -115,9 +120,9 @@ function holdFloors(unit: LineHits, served: LineHits): Tally {
   return { passed, failed: results.length - passed };
 }
 
-/** One group of the end-to-end cases; see .config/vitest.e2e.config.ts. */
-function endToEnd(group: string, report: string, env: Readonly<Record<string, string>>): Step {
-  const args = ['--project', group];
+/** One group of the end-to-end cases, by the beginning of its projects' names in .config/vitest.e2e.config.ts. */
+function endToEnd(group: string, report: string, env: Readonly<Record<string, string>> = {}): Step {
+  const args = ['--project', `${group}*`];
   return vitest(`end-to-end cases, ${group}`, '.config/vitest.e2e.config.ts', report, {
     live: true,
     env,
@@ -144,32 +149,27 @@ async function clusterCases(report: string, env: Readonly<Record<string, string>
   return tally;
 }
 
+/** Unit tests beside all that only reads the source. */
+function sourceSteps(args: readonly string[] = []): Step[] {
+  return [vitest('unit tests', '.config/vitest.config.ts', 'unit.json', { args }), ...staticSteps()];
+}
+
 async function check(): Promise<Tally> {
-  return runSteps(
-    [vitest('unit tests', '.config/vitest.config.ts', 'unit.json', {}), ...staticSteps()],
-    2,
-    root,
-    say,
-  );
+  return runSteps(sourceSteps(), 2, root, say);
 }
 
 async function test(): Promise<Tally> {
   rmSync(reports, { recursive: true, force: true });
   const raw = join(reports, 'served-raw');
   mkdirSync(raw, { recursive: true });
-  const tallies = [await runSteps(staticSteps(), 2, root, say)];
+  const tallies = [await runSteps(sourceSteps(['--coverage']), 2, root, say)];
   tallies.push(
-    await runStep(
-      vitest('unit tests', '.config/vitest.config.ts', 'unit.json', { live: true, args: ['--coverage'] }),
-      root,
-      say,
-    ),
     // The cluster waits for itself most of the time, and these cases measure no time.
     ...(await Promise.all([
       clusterCases('cluster.json', {}),
       runStep(endToEnd('side by side', 'e2e-side-by-side.json', { SEALGATE_COVERAGE: raw }), root, say),
     ])),
-    await runStep(endToEnd('alone', 'e2e-alone.json', { SEALGATE_COVERAGE: raw }), root, say),
+    await runStep(endToEnd('alone', 'e2e-alone.json'), root, say),
     await runStep(
       {
         name: 'coverage of the server processes',
@@ -224,6 +224,7 @@ if (chosen === undefined) {
 } else {
   const startedMs = performance.now();
   const tally = await chosen();
+  for (const line of accountOfFiles(written, root, 12)) say(line);
   say(`make ${process.argv[2]} took ${((performance.now() - startedMs) / 1000).toFixed(0)} s`);
   say(closingLine(tally));
   process.exitCode = tally.failed === 0 ? 0 : 1;
