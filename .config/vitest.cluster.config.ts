@@ -2,21 +2,18 @@ import { fileURLToPath } from 'node:url';
 import { defineConfig } from 'vitest/config';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
-/** A folder: server processes that the cases start leave V8 coverage in it. */
-const coverage = process.env['SEALGATE_COVERAGE'];
 
 /** The long forms of the cases. */
 const soak = process.env['SEALGATE_SOAK'] === '1';
 
 /**
- * Cases on a Kubernetes cluster. A run of its own, after the others: the cluster is started once for all files, and
- * while it is up, nothing can be measured on this machine. Each file works in namespaces of its own.
+ * Cases on a Kubernetes cluster. A run of its own, because the cluster is started once for all files; while it is up,
+ * nothing can be measured on this machine. Each file works in namespaces of its own.
  */
 export default defineConfig({
   root,
   test: {
     environment: 'node',
-    env: coverage === undefined ? {} : { NODE_V8_COVERAGE: coverage },
     include: ['e2e/cases/cluster/**/*.test.ts'],
     globalSetup: ['e2e/harness/cluster/sharedCluster.ts'],
     maxWorkers: 1,

@@ -36,8 +36,10 @@ const DEFAULT_CLIENT_NAME = 'sealgate';
 
 const LOOPBACK = 'IP:127.0.0.1,DNS:localhost';
 
-/** RSA, because the cipher suites that PyKMIP is started with want an RSA server key. */
-const NEW_KEY = '-newkey rsa:2048 -nodes -sha256';
+/** Elliptic curves, because an RSA key takes a fifth of a second to make. */
+const NEW_KEY = '-newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -sha256';
+/** The cipher suites that PyKMIP is started with want it of a server. */
+const NEW_RSA_KEY = '-newkey rsa:2048 -nodes -sha256';
 
 /**
  * Makes an authority, a server certificate, and one client certificate in `folder`. `serverNames`: as openssl writes
@@ -122,7 +124,7 @@ async function issue(
   ];
   await writeFile(file('ext'), `${extensions.join('\n')}\n`);
   await openssl(
-    `req -new ${NEW_KEY}`,
+    `req -new ${extendedKeyUsage === 'serverAuth' ? NEW_RSA_KEY : NEW_KEY}`,
     '-subj',
     `/CN=${commonName}`,
     '-keyout',

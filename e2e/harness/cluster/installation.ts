@@ -70,7 +70,7 @@ export interface Installation {
     values: Readonly<Record<string, string>>,
     options?: { readonly maxAttempts?: number },
   ): Promise<S3Client>;
-  /** Ends the KMS. The cluster's objects stay until the cluster goes. */
+  /** Ends operator, data plane and KMS. The other objects stay until the cluster goes. */
   close(): Promise<void>;
 }
 
@@ -238,6 +238,17 @@ export async function installSealgate(options: InstallationOptions): Promise<Ins
       });
     },
     close: async () => {
+      // The operator first and to its end: it would make the data plane anew.
+      await kubectl([
+        'delete',
+        'deployment',
+        '--all',
+        '-n',
+        namespace,
+        '--cascade=foreground',
+        '--timeout=60s',
+      ]);
+      await kubectl(['delete', 'statefulset', '--all', '-n', namespace, '--wait=false']);
       await kms.kill();
     },
   };
