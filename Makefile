@@ -31,11 +31,11 @@ cluster-down: ## takes that cluster away again, with everything in it
 test: ## everything that proves the project, ending in `N passed, N failed`
 	@.tools/install.sh packages
 	@.tools/install.sh debian $(KMS) $(CLIENTS)
-	@.tools/install.sh promtool
 	@.tools/install.sh clients
 	@.tools/install.sh debian --optional $(CLUSTER)
 	@.tools/install.sh cluster
 	@.tools/install.sh oldest-kubernetes
+	@.tools/install.sh prometheus
 	@.tools/run.sh node .tools/prove.ts test
 
 check: ## format, lint, types, dead exports, generated files, unit tests; under a minute
@@ -45,11 +45,11 @@ check: ## format, lint, types, dead exports, generated files, unit tests; under 
 soak: ## the long forms: crash, mutation, fuzz and load runs
 	@.tools/install.sh packages
 	@.tools/install.sh debian $(KMS) $(CLIENTS)
-	@.tools/install.sh promtool
 	@.tools/install.sh clients
 	@.tools/install.sh debian --optional $(CLUSTER)
 	@.tools/install.sh cluster
 	@.tools/install.sh oldest-kubernetes
+	@.tools/install.sh prometheus
 	@.tools/run.sh node .tools/prove.ts soak
 
 bench: ## encrypted against plain: MB/s and requests/s at three sizes, beside the raw speed of AES-256-GCM and MD5

@@ -2,9 +2,9 @@
 # Puts in place what a target needs, says what it does and how long it took, and does nothing where all is there:
 #   install.sh packages                      npm packages of package-lock.json, into node_modules
 #   install.sh debian [--optional] NAME...   Debian packages (real servers and clients of the tests)
-#   install.sh promtool                      Prometheus and promtool of Debian's package, unpacked into the cache folder
 #   install.sh cluster                       programs of a Kubernetes cluster: all with root, else those that need none
 #   install.sh oldest-kubernetes             the API server of the oldest Kubernetes that is supported
+#   install.sh prometheus                    Prometheus and promtool, built from their Go module
 #   install.sh clients                       awscli and boto3 of .tools/clients.txt, in a venv of the cache folder
 set -euo pipefail
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
@@ -59,37 +59,13 @@ debian() {
   timed "Installing the Debian packages ${missing[*]}" apt-get -q install -y --no-install-recommends "${missing[@]}" || [ "$optional" = yes ]
 }
 
-# Unpacked, not installed: the package would start a Prometheus on this machine.
-promtool() {
-  local home=$cache/promtool
-  if [ -x "$home/usr/bin/promtool" ] && [ -x "$home/usr/bin/prometheus" ]; then return; fi
-  if ! command -v apt-get >/dev/null; then
-    echo "Not found: promtool and prometheus in $home/usr/bin, and this machine has no apt-get: put them there and try again." >&2
-    return 1
-  fi
-  mkdir -p "$cache"
-  timed "Unpacking Prometheus and promtool from the Debian package prometheus" unpack_promtool "$home"
-}
-
-# An own function, so that timed() shows its output when any of it fails.
-unpack_promtool() {
-  local home=$1 work status=0
-  work=$(mktemp -d "$cache/promtool-XXXXXX")
-  (
-    cd "$work"
-    # Lists of packages may be missing altogether; reading them needs root, and says so.
-    apt-get -q download prometheus || { apt-get -q update && apt-get -q download prometheus; } || exit 1
-    dpkg-deb --extract prometheus_*.deb root && mkdir -p "$home/usr/bin" && mv root/usr/bin/prom{tool,etheus} "$home/usr/bin/"
-  ) || status=1
-  rm -rf "$work"
-  return "$status"
-}
-
 cluster() {
   if [ "$(id -u)" -eq 0 ]; then "$root/.tools/clusterBinaries.sh" all; else "$root/.tools/clusterBinaries.sh" control-plane; fi
 }
 
 oldest-kubernetes() { "$root/.tools/clusterBinaries.sh" kube-apiserver-1.32; }
+
+prometheus() { "$root/.tools/clusterBinaries.sh" prometheus; }
 
 clients() {
   local home=$cache/clients wanted python=python3
@@ -106,6 +82,6 @@ clients() {
 what=$1
 shift
 case "$what" in
-  packages | debian | promtool | cluster | oldest-kubernetes | clients) "$what" "$@" ;;
-  *) echo "usage: install.sh packages | debian [--optional] NAME... | promtool | cluster | oldest-kubernetes | clients" >&2; exit 2 ;;
+  packages | debian | cluster | oldest-kubernetes | prometheus | clients) "$what" "$@" ;;
+  *) echo "usage: install.sh packages | debian [--optional] NAME... | cluster | oldest-kubernetes | prometheus | clients" >&2; exit 2 ;;
 esac

@@ -21,16 +21,15 @@ import {
   TESTS,
   yamlFiles,
 } from '../harness/alertRules.ts';
+import { programPath } from '../harness/cluster/programs.ts';
 import { type Deployment, startDeployment } from '../harness/deployment.ts';
 import { send } from '../harness/signedRequest.ts';
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 
-/** Debian's promtool, where .tools/install.sh put it. Resolves to what it printed, rejects when it found a fault. */
+/** Resolves to what promtool printed, rejects when it found a fault. */
 async function promtool(...args: string[]): Promise<string> {
-  const cache = process.env['SEALGATE_CACHE'];
-  if (cache === undefined) throw new Error('SEALGATE_CACHE is not set: run the tests with make test');
-  const { stdout } = await promisify(execFile)(join(cache, 'promtool/usr/bin/promtool'), args);
+  const { stdout } = await promisify(execFile)(programPath('promtool'), args);
   return stdout;
 }
 

@@ -1,5 +1,8 @@
-/** A real Prometheus finds pods and operator by the cluster's DNS, and the shipped alerts work on what it sees. */
-import { mkdir, readFile, writeFile } from 'node:fs/promises';
+/**
+ * A real Prometheus in a pod, set up by docs/samples/prometheus, finds data plane and operator through Kubernetes, and the
+ * shipped alerts work on what it sees.
+ */
+import { readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { PutObjectCommand } from '@aws-sdk/client-s3';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -12,13 +15,18 @@ import {
   metricsOf,
   nameAndLabels,
   RULES,
-  yamlFiles,
 } from '../../harness/alertRules.ts';
-import { type Prometheus, startDnsPrometheus } from '../../harness/cluster/dnsPrometheus.ts';
+import {
+  PROMETHEUS,
+  type Prometheus,
+  startClusterPrometheus,
+} from '../../harness/cluster/clusterPrometheus.ts';
 import { type Installation, installSealgate } from '../../harness/cluster/installation.ts';
+import { grantedRights, requestsOf, usedRights } from '../../harness/cluster/rights.ts';
 import { sharedCluster, sharedImage } from '../../harness/cluster/sharedCluster.ts';
 
-const NAMESPACE = 'metrics';
+/** The samples' names: those of docs/install.md. */
+const { namespace } = PROMETHEUS;
 
 const targets = z.object({
   activeTargets: z.array(z.object({ labels: z.record(z.string(), z.string()), health: z.string() })),
@@ -38,26 +46,28 @@ const rules = z.object({
     }),
   ),
 });
+const podList = z.object({
+  items: z.array(
+    z.object({
+      metadata: z.object({ name: z.string(), labels: z.record(z.string(), z.string()).default({}) }),
+      status: z.object({ podIP: z.string().optional() }),
+    }),
+  ),
+});
 const series = z.array(z.record(z.string(), z.string()));
 
 let installation: Installation;
 let prometheus: Prometheus;
 
-/** The rules about the KMS in a second file, without their waiting. */
-async function impatientRules(folder: string): Promise<string> {
-  await mkdir(folder, { recursive: true });
+/** The rules about the KMS a second time, without their waiting. */
+async function impatientRules(): Promise<string> {
   const text = await readFile(path.join(RULES, 'kms.yaml'), 'utf8');
-  const file = path.join(folder, 'impatient.yaml');
-  await writeFile(
-    file,
-    text.replace('name: sealgate-kms', 'name: impatient').replaceAll(/for: \w+/g, 'for: 0s'),
-  );
-  return file;
+  return text.replace('name: sealgate-kms', 'name: impatient').replaceAll(/for: \w+/g, 'for: 0s');
 }
 
 beforeAll(async () => {
   const cluster = sharedCluster();
-  installation = await installSealgate({ cluster, namespace: NAMESPACE, image: sharedImage() });
+  installation = await installSealgate({ cluster, namespace, image: sharedImage() });
   await installation.connectKms('keysecure');
   await installation.declareBucket('invoices', {
     kmsConnectionRef: { name: 'keysecure' },
@@ -66,13 +76,14 @@ beforeAll(async () => {
   await installation.waitFor('encryptedbucket/invoices', 'Ready');
   const s3 = await installation.s3(await installation.secret('invoices-s3'));
   await s3.send(new PutObjectCommand({ Bucket: 'invoices', Key: 'a.txt', Body: 'invoice 4711' }));
-  const impatient = await impatientRules(path.join(cluster.folder, 'rules'));
-  prometheus = await startDnsPrometheus({
-    cluster,
-    namespace: NAMESPACE,
-    ruleFiles: [...yamlFiles(RULES), impatient],
+  await cluster.apply({
+    apiVersion: 'v1',
+    kind: 'ConfigMap',
+    metadata: { name: 'impatient', namespace },
+    data: { 'impatient.yaml': await impatientRules() },
   });
-});
+  prometheus = await startClusterPrometheus(cluster, ['sealgate-alerts', 'impatient']);
+}, 240_000);
 
 afterAll(async () => {
   await prometheus?.close();
@@ -87,14 +98,36 @@ async function ruleStates(group: (name: string) => boolean) {
 const isShipped = (group: string): boolean => group !== 'impatient';
 
 describe('Prometheus in the cluster', () => {
-  it('finds and scrapes the pods of data plane and operator', async () => {
+  it('finds and scrapes the pods of data plane and operator, and nothing else', async () => {
+    const pods = podList.parse(
+      JSON.parse(await installation.cluster.kubectl(['get', 'pods', '-n', namespace, '-o', 'json'])),
+    ).items;
+    const target = (component: string, service: string, port: number) => {
+      const pod = pods.find(({ metadata }) => metadata.labels['app.kubernetes.io/component'] === component);
+      const labels = { job: 'sealgate', namespace, pod: pod?.metadata.name, service };
+      return { ...labels, instance: `${pod?.status.podIP}:${port}`, health: 'up' };
+    };
     const found = async () =>
       (await prometheus.ask('targets?state=active', targets)).activeTargets
-        .map(({ labels, health }) => `${labels['component']} ${labels['instance']?.split(':')[1]} ${health}`)
-        .toSorted(byName);
+        .toSorted((one, other) => byName(`${one.labels['service']}`, `${other.labels['service']}`))
+        .map(({ labels, health }) => ({ ...labels, health }));
     await expect
       .poll(found, { timeout: 30_000, interval: 200 })
-      .toEqual(['dataplane 9002 up', 'operator 9003 up']);
+      .toEqual([
+        target('dataplane', 'sealgate-metrics', 9002),
+        target('operator', 'sealgate-operator-metrics', 9003),
+      ]);
+  });
+
+  it('needs the rights that the sample gives, and no other', async () => {
+    const { cluster } = installation;
+    const requests = requestsOf(await cluster.auditEvents(), PROMETHEUS);
+    const refused = requests.filter(({ responseStatus }) => responseStatus?.code === 403);
+    expect(refused.map(({ verb, requestURI }) => `${verb} ${requestURI}`)).toEqual([]);
+    const granted = await grantedRights(cluster, PROMETHEUS);
+    // Before it watches it lists, but for API servers that let a watch begin with what is there.
+    const needed = usedRights(requests).flatMap((right) => [right, right.replace(': watch ', ': list ')]);
+    expect(granted).toEqual([...new Set(needed)].toSorted());
   });
 
   it('evaluates every shipped alert, and none rings', async () => {
@@ -114,8 +147,8 @@ describe('Prometheus in the cluster', () => {
     // What nothing is wrong with has no series.
     const onlyInTrouble = new Set(['sealgate_operator_resource_not_ready']);
     expect(named.filter((name) => !names.has(name) && !onlyInTrouble.has(name))).toEqual([]);
-    // `namespace` and `endpoint` are the target's where a metric has none of its own.
-    const ofTarget = new Set(['__name__', 'job', 'instance', 'pod', 'component', 'namespace', 'endpoint']);
+    // `namespace` is the target's where a metric has none of its own.
+    const ofTarget = new Set(['__name__', 'job', 'instance', 'pod', 'service', 'namespace']);
     const labelled = new Set(
       seen.map((labels) => {
         const own = Object.keys(labels).filter((label) => !ofTarget.has(label));
@@ -151,5 +184,12 @@ describe('Prometheus in the cluster', () => {
     expect(
       shipped.find(({ name }) => name === 'SealgateKmsEndpointDown')?.alerts[0]?.labels['endpoint'],
     ).toBe(`${installation.cluster.nodeAddress}:${installation.kms.port}`);
+    // The namespace of the resource, which the target's, of the same name, does not replace.
+    const notReady = async () =>
+      (await ruleStates(isShipped))
+        .find(({ name }) => name === 'SealgateKmsConnectionNotReady')
+        ?.alerts.map(({ labels }) => `${labels['namespace']}/${labels['name']}`);
+    // The operator looks at a KMS that was well once a minute.
+    await expect.poll(notReady, { timeout: 120_000, interval: 200 }).toEqual([connection]);
   });
 });

@@ -22,6 +22,8 @@ const MODULE_OF = {
   'kube-scheduler': 'kubernetes',
   kubectl: 'kubectl',
   kubelet: 'kubernetes',
+  prometheus: 'prometheus',
+  promtool: 'prometheus',
 } as const;
 
 export type Program = keyof typeof MODULE_OF;
@@ -52,10 +54,11 @@ function sha256(content: Buffer | string): string {
  */
 export function programPath(program: Program, release: KubernetesRelease = '1.36'): string {
   const oldest = program === 'kube-apiserver' && release === '1.32';
-  const file = path.join(folderOf(oldest ? 'kubernetes-1.32' : MODULE_OF[program]), program);
+  const module = oldest ? 'kubernetes-1.32' : MODULE_OF[program];
+  const file = path.join(folderOf(module), program);
   if (!existsSync(file)) {
-    const what = oldest ? 'kube-apiserver-1.32' : 'all';
-    throw new ClusterError('programs_missing', `no ${program}: run .tools/clusterBinaries.sh ${what}`);
+    const word = oldest ? 'kube-apiserver-1.32' : module === 'prometheus' ? module : 'all';
+    throw new ClusterError('programs_missing', `no ${program}: run .tools/clusterBinaries.sh ${word}`);
   }
   return file;
 }
@@ -65,9 +68,4 @@ export function monitoringDefinitions(): readonly string[] {
   return ['servicemonitors', 'prometheusrules'].map((name) =>
     path.join(folderOf('monitoring'), `${name}.yaml`),
   );
-}
-
-/** Debian's Prometheus, where .tools/install.sh put it. */
-export function prometheusPath(): string {
-  return path.join(cacheFolder(), 'promtool/usr/bin/prometheus');
 }
