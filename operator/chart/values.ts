@@ -54,8 +54,10 @@ const operator = z
       ),
     logLevel: logLevel.default('info').describe("Level of the operator's log."),
     resources: resources
-      .prefault({ requests: { cpu: '50m', memory: '128Mi' }, limits: { memory: '512Mi' } })
-      .describe('requests and limits of the operator.'),
+      .prefault({ requests: { cpu: '50m', memory: '256Mi' }, limits: { memory: '1Gi' } })
+      .describe(
+        'requests and limits of the operator. It needs about 160 MiB for itself and 115 for each 1,000 buckets.',
+      ),
     runAsUser: z
       .int()
       .min(1)
