@@ -6,6 +6,8 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { z } from 'zod';
 import { CHART, renderChart } from '../harness/chart.ts';
 import type { ControlPlane } from '../harness/cluster/controlPlane.ts';
+import { monitoringDefinitions } from '../harness/cluster/programs.ts';
+import { requestsOf } from '../harness/cluster/rights.ts';
 import { startControlPlane } from '../harness/cluster/startControlPlane.ts';
 import { type FleetOperator, startFleetOperator } from '../harness/fleetOperator.ts';
 
@@ -72,6 +74,32 @@ describe('the fleet on a real API server', () => {
   });
 
   it('is written no second time: what the API server adds and rewrites is no difference', async () => {
+    await operator.visit();
+    expect(operator.takeWrites()).toEqual([]);
+  });
+
+  it('sends no write for kinds that the cluster has not, and makes their objects when the kinds come', async () => {
+    const account = { namespace: NAMESPACE, name: 'sealgate-operator' };
+    const ofPrometheus = requestsOf(await plane.auditEvents(), account).filter(({ requestURI }) =>
+      requestURI.startsWith('/apis/monitoring.coreos.com/'),
+    );
+    expect(new Set(ofPrometheus.map(({ verb }) => verb))).toEqual(new Set(['get']));
+    for (const file of monitoringDefinitions()) await plane.kubectl(['apply', '--server-side', '-f', file]);
+    await plane.kubectl(['wait', 'crd', '--all', '--for=condition=Established', '--timeout=30s']);
+    const written: string[] = [];
+    // Established kinds are not in the discovery at once.
+    const visited = async (): Promise<string[]> => {
+      await operator.visit();
+      written.push(...operator.takeWrites());
+      return written;
+    };
+    await expect
+      .poll(visited, { timeout: 30_000, interval: 200 })
+      .toEqual([
+        'ServiceMonitor sealgate-dataplane metadata',
+        'ServiceMonitor sealgate-operator metadata',
+        'PrometheusRule sealgate metadata',
+      ]);
     await operator.visit();
     expect(operator.takeWrites()).toEqual([]);
   });

@@ -26,13 +26,27 @@ export async function ensureObject(
   const live = await objects.api.get(type, keyOf(objects, object.metadata.name), signal);
   const field = live === null ? 'metadata' : firstDifference(declared, live);
   if (live !== null && field === null) return live;
+  if (live === null && OPTIONAL_KINDS.includes(type) && !(await mayBeServed(objects.api, type, signal)))
+    return null;
   signal.throwIfAborted();
   try {
     const applied = await applyOrReplace(objects, type, declared);
     objects.onWrite(object.kind, object.metadata.name, field ?? '');
     return applied;
   } catch (error) {
+    // The kind has just gone.
     if (error instanceof KubeError && error.code === 'NotFound' && OPTIONAL_KINDS.includes(type)) return null;
+    throw error;
+  }
+}
+
+/** An object that is not there may lack its kind: to find that out by writing would be a write at every look. */
+async function mayBeServed(api: KubeApi, type: ResourceType, signal: AbortSignal): Promise<boolean> {
+  try {
+    return await api.serves(type, signal);
+  } catch (error) {
+    // Some clusters let nobody read the discovery: then only the write tells.
+    if (error instanceof KubeError && error.code === 'Forbidden') return true;
     throw error;
   }
 }

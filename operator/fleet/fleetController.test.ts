@@ -57,6 +57,9 @@ describe('a new fleet', () => {
     const scene = new Scene();
     scene.api.unknownKinds.add('ServiceMonitor').add('PrometheusRule');
     expect((await scene.visit()).reason).toBe('Ready');
+    expect(scene.api.takeWrites().filter((write) => /Monitor|Rule/.test(write))).toEqual([]);
+    await scene.visit();
+    expect(scene.api.takeWrites()).toEqual([]);
     scene.api.unknownKinds.clear();
     await scene.visit();
     expect(scene.object(SERVICE_MONITOR, 'sealgate-dataplane')).not.toBeNull();
@@ -64,6 +67,25 @@ describe('a new fleet', () => {
       groups: [{ name: 'g', rules: [{ alert: 'Down', expr: 'up == 0' }] }],
     });
   });
+
+  it('asks for no kinds once their objects are there', async () => {
+    const scene = new Scene();
+    await scene.visit();
+    const asked = scene.api.discovered;
+    await scene.visit();
+    expect(scene.api.discovered).toBe(asked);
+  });
+
+  it.each([true, false])(
+    'tries where nobody may ask for kinds, and goes on without them; there: %s',
+    async (there) => {
+      const scene = new Scene();
+      scene.api.discoveryForbidden = true;
+      if (!there) scene.api.unknownKinds.add('ServiceMonitor').add('PrometheusRule');
+      expect((await scene.visit()).reason).toBe('Ready');
+      expect(scene.object(SERVICE_MONITOR, 'sealgate-dataplane') !== null).toBe(there);
+    },
+  );
 
   it('never puts a secret into log, event or state', async () => {
     const scene = new Scene();

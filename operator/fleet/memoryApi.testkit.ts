@@ -24,6 +24,9 @@ export class MemoryApi implements KubeApi {
   readonly writes: string[] = [];
   /** Kinds that this server does not know. */
   readonly unknownKinds = new Set<string>();
+  discoveryForbidden = false;
+  /** How often it was asked whether it has a kind. */
+  discovered = 0;
   /** Called before each write; may throw. */
   beforeWrite: (write: string) => void = () => undefined;
   #version = 0;
@@ -40,6 +43,13 @@ export class MemoryApi implements KubeApi {
 
   find(type: ResourceType, namespace: string, name: string): KubeObject | undefined {
     return this.objects.get(this.#path(type, namespace, name));
+  }
+
+  async serves(type: ResourceType): Promise<boolean> {
+    this.discovered += 1;
+    if (this.discoveryForbidden)
+      throw new KubeError('Forbidden', `discovery of ${type.group}`, { status: 403 });
+    return !this.unknownKinds.has(type.kind);
   }
 
   async get(type: ResourceType, key: ObjectKey): Promise<KubeObject | null> {

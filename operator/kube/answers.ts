@@ -49,6 +49,13 @@ export function parsePage(type: ResourceType, answer: unknown): ObjectPage {
   };
 }
 
+const resourceList = z.looseObject({ resources: z.array(z.looseObject({ name: z.string() })).nullish() });
+
+/** The plural names in an APIResourceList: those of kinds, and of their subresources. Throws ZodError. */
+export function parseResourceNames(answer: unknown): readonly string[] {
+  return (resourceList.parse(answer).resources ?? []).map(({ name }) => name);
+}
+
 const watchEvent = z.looseObject({
   type: z.enum(['ADDED', 'MODIFIED', 'DELETED', 'BOOKMARK', 'ERROR']),
   object: z.unknown(),

@@ -76,6 +76,10 @@ export class ApiServer implements KubeApi {
     this.#delete(type, present);
   }
 
+  async serves(): Promise<boolean> {
+    return await Promise.resolve(true);
+  }
+
   async get(type: ResourceType, key: ObjectKey): Promise<KubeObject | null> {
     return await this.#call('get', type, key, () => this.peek(type, key));
   }

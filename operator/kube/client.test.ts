@@ -85,6 +85,21 @@ describe('reads and writes', () => {
     await expect(cluster.client.get(CONFIG_MAPS, { namespace: '', name: 'x' })).rejects.toThrow(RangeError);
   });
 
+  test.each([
+    ['is there', { body: JSON.stringify({ resources: [{ name: 'configmaps' }] }), status: 200 }, true],
+    [
+      'is missing in its group',
+      { body: JSON.stringify({ resources: [{ name: 'pods' }] }), status: 200 },
+      false,
+    ],
+    ['has no group', { status: 404 }, false],
+  ])('a kind that %s is told by the discovery', async (_what, fault, there) => {
+    const { client, server } = cluster;
+    server.fail(({ path: asked }) => asked === '/apis/example.com/v2', fault);
+    expect(await client.serves({ ...CONFIG_MAPS, group: 'example.com', version: 'v2' })).toBe(there);
+    expect(server.seen.map(({ method }) => method)).toEqual(['GET']);
+  });
+
   test('a list longer than a page comes whole, with labels chosen by the server', async () => {
     const { client, server } = cluster;
     for (let n = 0; n < 1_201; n += 1) {

@@ -4,12 +4,19 @@
  * Owns the verbs and their forms. It keeps nothing between calls, decides nothing about objects and never puts a body
  * into an error.
  */
-import { type ObjectPage, parseObject, parsePage, parseWatchLine, type WatchLine } from './answers.ts';
+import {
+  type ObjectPage,
+  parseObject,
+  parsePage,
+  parseResourceNames,
+  parseWatchLine,
+  type WatchLine,
+} from './answers.ts';
 import { watchFailure } from './failures.ts';
 import { type CallOptions, type KubeApi, KubeError, type WriteOptions } from './kubeApi.ts';
 import { lines } from './lines.ts';
 import { listAll } from './listAll.ts';
-import { collectionPath, keyOf, keyText, objectPath, resourceName } from './paths.ts';
+import { collectionPath, discoveryPath, keyOf, keyText, objectPath, resourceName } from './paths.ts';
 import type { KubeObject, ObjectKey, ResourceType } from './resource.ts';
 import type { ApiCall, Transport } from './transport.ts';
 import type { Selection, WatchApi } from './watchApi.ts';
@@ -26,6 +33,20 @@ export class KubeClient implements KubeApi, WatchApi {
 
   constructor(transport: Transport) {
     this.#transport = transport;
+  }
+
+  async serves(type: ResourceType, signal?: AbortSignal): Promise<boolean> {
+    const call: ApiCall = {
+      verb: 'get',
+      method: 'GET',
+      resource: 'discovery',
+      subject: `discovery of ${type.group}/${type.version}`,
+      path: discoveryPath(type),
+      signal,
+    };
+    // Without the group there is no list.
+    const answer = await orNull(this.#transport.send(call));
+    return answer !== null && understood(call, () => parseResourceNames(answer)).includes(type.plural);
   }
 
   async get(type: ResourceType, key: ObjectKey, signal?: AbortSignal): Promise<KubeObject | null> {

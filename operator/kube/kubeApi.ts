@@ -13,6 +13,8 @@ export interface WriteOptions extends CallOptions {
 }
 
 export interface KubeApi {
+  /** Whether the API server has this kind, by its discovery, which every account may read. */
+  serves(type: ResourceType, signal?: AbortSignal): Promise<boolean>;
   /** null: not found. */
   get(type: ResourceType, key: ObjectKey, signal?: AbortSignal): Promise<KubeObject | null>;
   /** One page after another, up to the end; for small sets. */

@@ -24,6 +24,10 @@ export class MemoryApi implements KubeApi {
   /** Awaited before each call takes effect; a rejection is the call's. */
   before: (call: MemoryCall, signal: AbortSignal | undefined) => Promise<void> = () => Promise.resolve();
 
+  async serves(): Promise<boolean> {
+    return await Promise.resolve(true);
+  }
+
   async get(type: ResourceType, key: ObjectKey, signal?: AbortSignal): Promise<KubeObject | null> {
     const path = objectPath(type, key);
     await this.#called({ verb: 'get', path }, signal);

@@ -1,8 +1,13 @@
 /** Where the API server keeps objects (https://kubernetes.io/docs/reference/using-api/api-concepts/#resource-uris). */
 import type { ObjectKey, ResourceType } from './resource.ts';
 
+/** What the API server has of the kind's group in its version. */
+export function discoveryPath({ group, version }: ResourceType): string {
+  return group === '' ? `/api/${version}` : `/apis/${group}/${version}`;
+}
+
 function collection(type: ResourceType, namespace: string): string {
-  const root = type.group === '' ? `/api/${type.version}` : `/apis/${type.group}/${type.version}`;
+  const root = discoveryPath(type);
   return type.namespaced && namespace !== ''
     ? `${root}/namespaces/${encodeURIComponent(namespace)}/${type.plural}`
     : `${root}/${type.plural}`;

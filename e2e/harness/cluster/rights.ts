@@ -74,9 +74,14 @@ export function requestsOf(events: readonly AuditEvent[], { namespace, name }: S
   return events.filter(({ user }) => user.username === username);
 }
 
-/** The rights that requests needed, sorted. */
+/** Reading the discovery, which Kubernetes gives to every account (ClusterRole system:discovery). */
+const isDiscovery = ({ objectRef, verb, requestURI }: AuditEvent): boolean =>
+  objectRef === undefined && verb === 'get' && /^\/apis?(?:\/|$)/.test(requestURI);
+
+/** The rights that requests needed beside those of every account, sorted. */
 export function usedRights(requests: readonly AuditEvent[]): string[] {
-  const rights = requests.map(({ objectRef, verb, requestURI }) => {
+  const needing = requests.filter((request) => !isDiscovery(request));
+  const rights = needing.map(({ objectRef, verb, requestURI }) => {
     if (objectRef === undefined) return `*: ${verb} ${requestURI}`;
     const { resource, subresource, apiGroup, namespace } = objectRef;
     // A Namespace is said to be in itself.
