@@ -109,6 +109,7 @@ test('the printed example is valid, and its settings are what it says', () => {
     rootCredentials: { accessKeyId: 'ROOTKEY', secretAccessKey: '0123456789abcdef' },
     policy: { plainBuckets: 'Allowed', copyToPlain: 'Allowed' },
     gc: { graceMs: 86_400_000 },
+    shutdownLimitMs: 40_000,
     workers: 'auto',
     log: { level: 'info' },
   });
@@ -143,6 +144,7 @@ test('everything that the example calls optional may be left out', () => {
     defaultKmsConnection: null,
     policy: { plainBuckets: 'Allowed', copyToPlain: 'Allowed' },
     gc: { graceMs: 86_400_000 },
+    shutdownLimitMs: 40_000,
     workers: 'auto',
     log: { level: 'info' },
   });
@@ -290,6 +292,7 @@ test.each<[path: string, value: unknown, problem: unknown]>([
   ],
   ['policy.plainBuckets', 'No', 'policy.plainBuckets: must be one of Allowed, Refused'],
   ['gc.grace', '-1s', 'gc.grace: must be a duration such as 500ms, 5m or 1h30m'],
+  ['shutdownLimit', '100ms', 'shutdownLimit: must be between 500ms and 1h'],
   ['workers', 0, 'workers: must be auto or a number from 1 to 256'],
   ['log.level', 'loud', 'log.level: must be one of trace, debug, info, warn, error, fatal'],
 ])('%s = %j is refused: %s', (path, value, problem) => {

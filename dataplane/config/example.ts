@@ -80,6 +80,8 @@ policy: # [live] optional
 gc:
   grace: 24h # optional: how long unreferenced data is kept before the collector removes it
 
+shutdownLimit: 40s # [live] optional: the process ends within this time after SIGTERM; requests in flight get at least two thirds
+
 workers: auto # optional: S3 threads; auto = the cores of the machine or its cgroup
 
 log:

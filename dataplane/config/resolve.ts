@@ -42,6 +42,7 @@ export function resolveSettings(file: ConfigFile, folder: string, files: Referen
     rootCredentials: root,
     policy: file.policy,
     gc: { graceMs: file.gc.grace },
+    shutdownLimitMs: file.shutdownLimit,
     workers: file.workers,
     log: file.log,
   };

@@ -125,6 +125,7 @@ export const configFile = z
       .strictObject({ plainBuckets: allowance.default('Allowed'), copyToPlain: allowance.default('Allowed') })
       .prefault({}),
     gc: z.strictObject({ grace: duration('0s', '8760h').prefault('24h') }).prefault({}),
+    shutdownLimit: duration('500ms', '1h').prefault('40s'),
     workers: z.union([z.literal('auto'), z.int().min(1, WORKERS).max(256, WORKERS)], WORKERS).default('auto'),
     log: z
       .strictObject({ level: z.enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal']).default('info') })

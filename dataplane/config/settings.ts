@@ -44,6 +44,8 @@ export interface Settings {
   readonly rootCredentials: { readonly accessKeyId: string; readonly secretAccessKey: string };
   readonly policy: { readonly plainBuckets: Allowance; readonly copyToPlain: Allowance };
   readonly gc: { readonly graceMs: number };
+  /** The process ends within this time after SIGTERM. */
+  readonly shutdownLimitMs: number;
   /** S3 worker threads; auto = the cores that this process may use. */
   readonly workers: number | 'auto';
   readonly log: { readonly level: LogLevel };

@@ -4,6 +4,7 @@ import type { MessagePort } from 'node:worker_threads';
 import type { ListenAddress, LogLevel, ServerTls, Settings } from '../config/settings.ts';
 import type { Id } from '../metadata/metadata.ts';
 import type { MetricsSnapshot } from '../monitoring/aggregate.ts';
+import type { EndingTimes } from './endingTimes.ts';
 import { rootOwnerId } from './identity.ts';
 
 /** The part of the settings that a worker needs, and no more: KMS credentials and the admin token are not in it. */
@@ -44,8 +45,8 @@ export type ToWorker =
   | { readonly type: 'metrics' }
   /** Which bodies are being read? */
   | { readonly type: 'openBodies' }
-  /** Stop accepting, finish what is in flight within the limit, cut the rest, close. */
-  | { readonly type: 'drain'; readonly limitMs: number };
+  /** Stop accepting, finish what is in flight, refuse and cut what is left, close. */
+  | { readonly type: 'drain'; readonly times: Pick<EndingTimes, 'drainMs' | 'tellMs'> };
 
 export type FromWorker =
   | { readonly type: 'listening'; readonly port: number }

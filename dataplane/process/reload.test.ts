@@ -18,6 +18,7 @@ const SETTINGS: Settings = {
   rootCredentials: { accessKeyId: 'a', secretAccessKey: 's' },
   policy: { plainBuckets: 'Allowed', copyToPlain: 'Allowed' },
   gc: { graceMs: 1 },
+  shutdownLimitMs: 40_000,
   workers: 2,
   log: { level: 'info' },
 };

@@ -35,6 +35,6 @@ test('a worker that cannot start is reported once, and whoever waits for it is t
     (thread) => failures.push(thread),
   );
   await expect(worker.listening()).rejects.toThrow();
-  await expect(worker.drain(1)).rejects.toThrow();
+  await expect(worker.drain({ drainMs: 1, tellMs: 1 })).rejects.toThrow();
   expect(failures).toEqual(['s3-3']);
 });

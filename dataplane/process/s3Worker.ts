@@ -2,6 +2,7 @@
 import { Worker } from 'node:worker_threads';
 import type { Id } from '../metadata/metadata.ts';
 import type { MetricsSnapshot, MetricsSource } from '../monitoring/aggregate.ts';
+import type { EndingTimes } from './endingTimes.ts';
 import type { FromWorker, ToWorker, WorkerSettings, WorkerStart } from './messages.ts';
 
 const ENTRY = new URL('./workerThread.ts', import.meta.url);
@@ -69,8 +70,8 @@ export class S3Worker implements MetricsSource {
   }
 
   /** Stops accepting, waits for requests in flight up to the limit, ends the thread. */
-  async drain(limitMs: number): Promise<{ cut: boolean }> {
-    this.#send({ type: 'drain', limitMs });
+  async drain(times: Pick<EndingTimes, 'drainMs' | 'tellMs'>): Promise<{ cut: boolean }> {
+    this.#send({ type: 'drain', times });
     const result = await this.#drained.promise;
     this.#ending = true;
     await this.#worker.terminate();

@@ -21,10 +21,12 @@ import { type MetricsSource, registrySource } from '../monitoring/aggregate.ts';
 import { createMonitoringServer, type Phase } from '../monitoring/monitoringServer.ts';
 import { createProcessMetrics } from '../monitoring/processMetrics.ts';
 import { registerStorageMetrics } from '../monitoring/storageMetrics.ts';
+import { endingTimes } from './endingTimes.ts';
 import { foldersOf, watchFolders } from './folders.ts';
 import { sizeThreadPool, workerCount } from './host.ts';
 import type { Jobs } from './jobs.ts';
 import { flushKeys, jobsSettings, startJobs } from './jobsStart.ts';
+import { endsWithin } from './limit.ts';
 import { portOf } from './listener.ts';
 import { workerSettings } from './messages.ts';
 import { Reloader } from './reload.ts';
@@ -34,8 +36,6 @@ import { startStorage } from './storage.ts';
 import { productVersion } from './version.ts';
 import { startWorkers, type Workers } from './workers.ts';
 
-/** How long requests in flight may go on after SIGTERM. */
-const DRAIN_LIMIT_MS = 30_000;
 /** How long a scrape waits for a busy thread. */
 const SCRAPE_TIMEOUT_MS = 2_000;
 /** How often the configuration's files are read anew. */
@@ -186,10 +186,12 @@ async function live({ config, workers, log, shutdown }: Life): Promise<void> {
   phase = 'draining';
   lifecycle.info({ signal }, 'draining');
   collector.stop();
-  const { cut } = await s3.drain(DRAIN_LIMIT_MS);
-  if (cut > 0)
-    log.warn({ workers: cut, limitMs: DRAIN_LIMIT_MS }, 'requests were cut off at the drain limit');
-  await ending.disposeAsync();
+  const times = endingTimes(current.inForce.settings.shutdownLimitMs);
+  const { cut } = await s3.drain(times);
+  if (cut > 0) log.warn({ workers: cut, limitMs: times.drainMs }, 'requests were cut off at the drain limit');
+  // Whoever sent the signal kills what does not end; it is safe, but nobody would know why.
+  if (!(await endsWithin(ending.disposeAsync(), AbortSignal.timeout(times.closeMs))))
+    log.warn({ limitMs: times.closeMs }, 'ending with work unfinished: the next start takes it up');
   lifecycle.info('stopped');
 }
 

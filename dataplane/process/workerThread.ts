@@ -13,6 +13,7 @@ import { ListKeys } from '../objects/listKeys.ts';
 import { createS3Server } from '../s3/server.ts';
 import type { S3Services, S3Settings } from '../s3/services.ts';
 import { joinBalance } from './balance.ts';
+import type { EndingTimes } from './endingTimes.ts';
 import { keyNamePrefixIn } from './keyNamePrefixes.ts';
 import { endsWithin } from './limit.ts';
 import { createListener } from './listener.ts';
@@ -83,9 +84,14 @@ async function runWorker(parent: MessagePort, start: WorkerStart): Promise<void>
   const listener = createListener(server, settings.tls);
   const send = (message: FromWorker): void => parent.postMessage(message);
 
-  const drain = async (limitMs: number): Promise<void> => {
+  const drain = async ({ drainMs, tellMs }: Pick<EndingTimes, 'drainMs' | 'tellMs'>): Promise<void> => {
     listener.close();
-    const cut = !(await endsWithin(s3Server.drain(), AbortSignal.timeout(limitMs)));
+    const drained = s3Server.drain();
+    const cut = !(await endsWithin(drained, AbortSignal.timeout(drainMs)));
+    if (cut) {
+      s3Server.refuseBodies();
+      await endsWithin(drained, AbortSignal.timeout(tellMs));
+    }
     server.closeAllConnections();
     await metadata.close();
     send({ type: 'drained', cut });
@@ -106,7 +112,7 @@ async function runWorker(parent: MessagePort, start: WorkerStart): Promise<void>
         send({ type: 'openBodies', bodies: metadata.openBodies() });
         break;
       case 'drain':
-        await drain(message.limitMs);
+        await drain(message.times);
         break;
     }
   };

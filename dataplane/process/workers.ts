@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import { createServer } from 'node:net';
 import type { ListenAddress } from '../config/settings.ts';
 import { createBalanceCounters } from './balance.ts';
+import type { EndingTimes } from './endingTimes.ts';
 import type { WorkerSettings, WorkerStart } from './messages.ts';
 import { S3Worker, type ThreadFailed } from './s3Worker.ts';
 
@@ -27,7 +28,7 @@ export interface Workers {
   readonly threads: readonly S3Worker[];
   update(settings: WorkerSettings): void;
   /** Resolves when every worker ended; `cut`: how many still had requests in flight at the limit. */
-  drain(limitMs: number): Promise<{ readonly cut: number }>;
+  drain(times: Pick<EndingTimes, 'drainMs' | 'tellMs'>): Promise<{ readonly cut: number }>;
 }
 
 /** Starts the workers and resolves when all of them accept connections. */
@@ -53,8 +54,8 @@ export async function startWorkers(options: StartWorkersOptions): Promise<Worker
     update: (settings) => {
       for (const thread of threads) thread.update(settings);
     },
-    drain: async (limitMs) => {
-      const results = await Promise.all(threads.map((thread) => thread.drain(limitMs)));
+    drain: async (times) => {
+      const results = await Promise.all(threads.map((thread) => thread.drain(times)));
       return { cut: results.filter((result) => result.cut).length };
     },
   };

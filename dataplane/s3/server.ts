@@ -130,12 +130,17 @@ export function createS3Server(services: S3Services, options: S3ServerOptions = 
     else exchange.destroy();
   });
 
-  return { server, drain: () => drain(server) };
+  return { server, drain: () => drain(server), refuseBodies };
 
   async function drain(server: Server): Promise<void> {
     draining = true;
     server.closeIdleConnections();
     while (load.inFlight > 0) await new Promise<void>((resolve) => idleWaiters.push(resolve));
+  }
+
+  function refuseBodies(): void {
+    for (const { current } of connections.values())
+      current.breakBody(new S3Error('ServiceUnavailable', 'The server is ending. Please try again.'));
   }
 }
 

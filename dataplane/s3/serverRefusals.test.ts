@@ -185,6 +185,28 @@ describe('the server', () => {
     expect((await client.end()).toLowerCase()).toContain('connection: close');
   });
 
+  it('answers 503 to a body that does not end when it is told to refuse it, and is then drained', async () => {
+    const before = store.contents();
+    server = await startTestServer(store, { discardLimits: { bytes: 1_000_000, ms: 50 } });
+    const client = wire();
+    client.send(
+      head('PUT', `/${BUCKET}/endless`, [
+        ['content-length', '10'],
+        ['expect', '100-continue'],
+      ]),
+    );
+    await client.until('100 Continue');
+    client.send('12345');
+    const drained = server.s3.drain();
+    server.s3.refuseBodies();
+    const received = await client.end();
+    expect(received).toContain('HTTP/1.1 503');
+    expect(received).toContain('<Code>ServiceUnavailable</Code>');
+    expect(received.toLowerCase()).toContain('connection: close');
+    await drained;
+    expect(store.contents()).toEqual(before);
+  });
+
   it.each([
     ['was encoded', `/${BUCKET}/a%3FX-Amz-Signature=5ec7e7&x=y`, 'NoSuchKey'],
     ['was lost', `/${BUCKET}X-Amz-Signature=5ec7e7&x=y`, '</Error>'],

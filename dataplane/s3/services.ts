@@ -61,4 +61,6 @@ export interface S3Server {
   readonly server: Server;
   /** From now on answers carry `Connection: close`; resolves when no request is in flight any more. */
   drain(): Promise<void>;
+  /** Answers 503 to requests that are still sending their body: for those that `drain` waits for in vain. */
+  refuseBodies(): void;
 }

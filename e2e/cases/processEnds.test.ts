@@ -99,6 +99,51 @@ describe('the end', () => {
     expect(Buffer.from((await object.Body?.transformToByteArray()) ?? []).equals(body)).toBe(true);
   });
 
+  test('what does not end is told so or cut, and the process ends by itself within its limit', async () => {
+    const limitMs = 3_000;
+    const sealgate = await place.start({
+      configPatch: (config) => {
+        config['shutdownLimit'] = `${limitMs}ms`;
+      },
+    });
+    const s3 = rootClient(sealgate);
+    await s3.send(new CreateBucketCommand({ Bucket: 'endless' }));
+    const url = await getSignedUrl(s3, new PutObjectCommand({ Bucket: 'endless', Key: 'upload' }));
+    const upload = httpRequest(url, {
+      method: 'PUT',
+      headers: { 'content-length': 1_000_000, expect: '100-continue' },
+    });
+    const continued = once(upload, 'continue');
+    upload.flushHeaders();
+    await continued;
+    upload.write('the beginning');
+    // The other side of the same: an administrator who never ends the question.
+    const { hostname, port } = new URL(sealgate.adminEndpoint);
+    const admin = connect(Number(port), hostname);
+    await once(admin, 'connect');
+    admin.on('error', () => admin.destroy());
+    await new Promise((written) =>
+      admin.write('POST /admin/v1/epoch HTTP/1.1\r\nhost: a\r\ncontent-length: 9\r\n\r\n', written),
+    );
+    const answered = answerOf(upload);
+    const draining = nextLine(sealgate, 'draining');
+    const startedMs = performance.now();
+    sealgate.signal('SIGTERM');
+    await draining;
+    const response = await answered;
+    expect({ status: response.statusCode, connection: response.headers.connection }).toEqual({
+      status: 503,
+      connection: 'close',
+    });
+    upload.on('error', () => upload.destroy());
+    response.resume();
+    expect(await sealgate.exited).toEqual({ code: 0, signal: null });
+    // The rest is for a busy machine, still far below the minute after which a silent client is cut anyway.
+    expect(performance.now() - startedMs).toBeLessThan(limitMs + 5_000);
+    expect(sealgate.logLines().join('\n')).toContain('requests were cut off at the drain limit');
+    expect(sealgate.logLines().at(-1)).toContain('"msg":"stopped"');
+  });
+
   test('SIGINT ends an idle process too, and kept connections do not hold it', async () => {
     const sealgate = await place.start();
     await rootClient(sealgate).send(new ListBucketsCommand({}));

@@ -5,6 +5,7 @@
  */
 import { createHmac } from 'node:crypto';
 import type { FleetContext } from './fleetContext.ts';
+import type { FleetSpec } from './fleetSpec.ts';
 import { PATHS, PORTS } from './names.ts';
 import { workersOf } from './workers.ts';
 
@@ -19,6 +20,14 @@ export interface Installation {
 /** Listening on :: takes IPv4 as well, but fails where the kernel has no IPv6. */
 function listen(port: number, clusterIPs: readonly string[]): string {
   return clusterIPs.some((address) => address.includes(':')) ? `[::]:${port}` : `0.0.0.0:${port}`;
+}
+
+/** kubelet's SIGKILL comes at the end of the grace: before, so that what is left is told to its client and closed. */
+const BEFORE_KILL_MS = 1_000;
+
+function shutdownLimit({ terminationGracePeriodSeconds }: FleetSpec): string {
+  const graceMs = terminationGracePeriodSeconds * 1_000;
+  return `${Math.max(graceMs - BEFORE_KILL_MS, graceMs / 2)}ms`;
 }
 
 /** The file without its revision. */
@@ -48,6 +57,7 @@ export function dataPlaneConfig(
     ...(spec.defaultKmsConnection === null ? {} : { defaultKmsConnection: spec.defaultKmsConnection }),
     rootCredentials: { file: 'root.json' },
     policy: spec.policy,
+    shutdownLimit: shutdownLimit(spec),
     workers: workersOf(spec),
     log: { level: spec.logLevel },
   };

@@ -183,7 +183,7 @@ export const fleetSpec = z.strictObject({
     .max(600)
     .default(10)
     .describe(
-      'How long requests may finish when a pod ends. With one pod, a restart is a gap of that and the start.',
+      'When a pod ends, it has so long until it is killed: about two thirds for its requests, the rest to close. With one pod, a restart is a gap of that and the start.',
     ),
   networkPolicy: networkPolicy.prefault({}).describe('Who may reach the pods, and where they may go.'),
   serviceMonitor: z

@@ -74,6 +74,21 @@ describe('a rendered fleet', () => {
   });
 });
 
+describe('the end of a pod', () => {
+  it.each([
+    [1, 500],
+    [2, 1_000],
+    [10, 9_000],
+    [600, 599_000],
+  ])('with a grace of %i s is over by itself after %i ms, before the kill', (grace, limitMs) => {
+    const { objects } = renderFleet(context({ terminationGracePeriodSeconds: grace }), INPUTS);
+    const secret = objects.find(({ kind }) => kind === 'Secret') ?? null;
+    const file = configFile.parse(JSON.parse(secretFiles(secret)['sealgate.json'] ?? ''));
+    expect(file.shutdownLimit).toBe(limitMs);
+    expect(limitMs).toBeLessThan(grace * 1_000);
+  });
+});
+
 const podTemplate = z.object({
   spec: z.object({
     template: z.object({ metadata: z.object({ annotations: z.record(z.string(), z.string()) }) }),
