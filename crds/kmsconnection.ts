@@ -274,6 +274,13 @@ export const kmsConnectionResource: CustomResource = {
       rule: 'size(self.metadata.name) <= 63',
       message: 'metadata.name must have at most 63 characters',
     },
+    {
+      // In the folder of connections such a file holds credentials: those of another connection, and never its own. One
+      // that is there already never came into force; it can still be changed, and so be let go.
+      rule: "oldSelf.hasValue() || !self.metadata.name.endsWith('.credentials')",
+      message: 'metadata.name must not end in .credentials',
+      optionalOldSelf: true,
+    },
   ],
   printerColumns: [
     { name: 'Ready', type: 'string', jsonPath: ready('status') },

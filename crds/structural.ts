@@ -9,6 +9,7 @@ const rule = z.strictObject({
   message: z.string().min(1),
   reason: z.string().optional(),
   fieldPath: z.string().optional(),
+  optionalOldSelf: z.literal(true).optional(),
 });
 
 const keywords = z.strictObject({

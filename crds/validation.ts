@@ -8,6 +8,8 @@ export interface Rule {
   /** CEL; `self` is the value, and a rule that names `oldSelf` judges updates only. */
   readonly rule: string;
   readonly message: string;
+  /** `oldSelf` is an optional that has no value while the object is made, so that the rule judges that as well. */
+  readonly optionalOldSelf?: true;
   readonly reason?: 'FieldValueInvalid' | 'FieldValueForbidden' | 'FieldValueRequired';
   /** The field to blame, from the place of the rule. */
   readonly fieldPath?: string;

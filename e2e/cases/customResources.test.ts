@@ -223,6 +223,38 @@ describe.each(RELEASES)('on Kubernetes %s', (release) => {
     );
   });
 
+  it('lets a connection go whose name is not permitted any more', async () => {
+    const path = '/apis/apiextensions.k8s.io/v1/customresourcedefinitions/kmsconnections.sealgate.io';
+    const setRules = async (rules: unknown): Promise<void> => {
+      const at = '/spec/versions/0/schema/openAPIV3Schema/x-kubernetes-validations';
+      const answer = await world.api.send('PATCH', path, {
+        body: [{ op: 'replace', path: at, value: rules }],
+        contentType: 'application/json-patch+json',
+      });
+      expect(answer.message).toBe('');
+    };
+    const { rules } = kmsConnectionResource;
+    const old = named(LEAST_CONNECTION, 'old.credentials');
+    const finalizers = (list: readonly string[]) =>
+      world.change('kmsconnections', 'old.credentials', { metadata: { finalizers: list } }, KEEP);
+    await setRules(rules.filter(({ rule }) => !rule.includes('.credentials')));
+    await vi.waitFor(
+      async () => expect((await world.create('kmsconnections', old, KEEP)).message).toBe(''),
+      WAIT,
+    );
+    await setRules(rules);
+    const another = named(LEAST_CONNECTION, 'another.credentials');
+    await vi.waitFor(
+      async () => expect((await world.create('kmsconnections', another)).status).toBe(422),
+      WAIT,
+    );
+    expect((await finalizers(['sealgate.io/finalizer'])).message).toBe('');
+    expect((await finalizers([])).message).toBe('');
+    const status = { status: CONNECTION_STATUS };
+    const told = await world.change('kmsconnections', 'old.credentials/status', status);
+    expect(told.message).toBe('');
+  });
+
   it('takes the samples of the page', async () => {
     const page = readFileSync(new URL('../../docs/custom-resources.md', import.meta.url), 'utf8');
     const samples = [...page.matchAll(/```yaml\n([^]*?)```/g)].map(([, text = '']) =>

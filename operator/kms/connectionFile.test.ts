@@ -106,3 +106,18 @@ test('connections are spread over the sixteen shards by their names', () => {
   const shards = Array.from({ length: 400 }, (_, n) => shardOf({ namespace: 'a', name: `c${n}` }));
   expect(new Set(shards).size).toBe(16);
 });
+
+test('no two names share a file, unless one ends in .credentials', () => {
+  const files = (name: string): string[] => Object.values(fileNames({ namespace: 'team-a', name }));
+  const endings = files('x').map((file) => file.slice('team-a.x.'.length));
+  // Whatever follows a name in a file's name could be a part of another connection's name.
+  const names = endings.flatMap((ending) =>
+    ending.split('.').map((_, parts) => ['x', ...ending.split('.').slice(0, parts)].join('.')),
+  );
+  const others = [...new Set([...names, ...endings.map((ending) => `x.${ending}`)])].filter(
+    (name) => name !== 'x',
+  );
+  expect(others).toEqual(expect.arrayContaining(['x.tls', 'x.credentials', 'x.credentials.json']));
+  const shared = others.filter((name) => files(name).some((file) => files('x').includes(file)));
+  expect(shared).toEqual(['x.credentials']);
+});

@@ -18,7 +18,10 @@ export const connectionName = ({ namespace, name }: ObjectKey): string => `${nam
 export const shardOf = (key: ObjectKey): string =>
   createHash('sha256').update(connectionName(key)).digest('hex').slice(0, 1);
 
-/** The names of all files that a connection may have. Namespaces have no dots, so two namespaces never share one. */
+/**
+ * The names of all files that a connection may have. Namespaces have no dots, so two namespaces never share one; and
+ * within one the only name that could meet another's file, `x.credentials`, is refused by the API server.
+ */
 export function fileNames({ namespace, name }: ObjectKey) {
   const of = (ending: string): string => `${namespace}.${name}.${ending}`;
   return {

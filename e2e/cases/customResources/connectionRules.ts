@@ -35,6 +35,16 @@ export const CONNECTION_RULES: readonly RuleCase[] = [
     refuses: [{ metadata: { name: 'a'.repeat(64) } }],
   },
   {
+    field: WHOLE_OBJECT,
+    says: 'metadata.name must not end in .credentials',
+    passes: [
+      { metadata: { name: 'credentials' } },
+      { metadata: { name: 'x.credentials.two' } },
+      { metadata: { name: 'x-credentials' } },
+    ],
+    refuses: [{ metadata: { name: 'x.credentials' } }],
+  },
+  {
     field: 'spec.kmip.protocol',
     says: 'protocol.min must not be above protocol.max; what is not given comes from the profile',
     passes: [kmip({ protocol: { min: '1.3', max: '1.3' } }), kmip({ protocol: null })],
