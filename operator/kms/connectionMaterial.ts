@@ -11,7 +11,7 @@ import type { Clock } from '../clock.ts';
 import type { Cache, KubeApi } from '../kube/kubeApi.ts';
 import type { ObjectKey } from '../kube/resource.ts';
 import { type ConnectionFiles, connectionFiles, connectionName, settingsIn } from './connectionFile.ts';
-import type { ConnectionShards } from './connectionShards.ts';
+import { type ConnectionShards, ShardError } from './connectionShards.ts';
 import { type Material, MaterialError, readMaterial } from './material.ts';
 import { configMapsOf, secretsOf } from './references.ts';
 
@@ -26,6 +26,8 @@ export interface InForce {
 export interface Rendering {
   /** Why what the resource refers to cannot be used; null: it is what is in force. */
   readonly problem: MaterialError | null;
+  /** Why its files cannot be written; null: they are as they should be, or there is a problem before that. */
+  readonly unwritten: ShardError | null;
   /** null: there has never been anything usable. */
   readonly inForce: InForce | null;
 }
@@ -53,18 +55,24 @@ export class ConnectionMaterial {
     const versions = this.#versions(key, connection);
     const known = this.#remembered.get(connectionName(key));
     if (known !== undefined && known.versions === versions && known.inForce.notAfterMs > clock.wallMs()) {
-      return { problem: null, inForce: known.inForce };
+      return { problem: null, unwritten: null, inForce: known.inForce };
     }
     this.#remembered.delete(connectionName(key));
     const material = await this.#read(key, connection, signal);
-    const present = await shards.read(key, signal);
-    if (material instanceof MaterialError) return { problem: material, inForce: inForceIn(key, present) };
+    const shard = await shards.read(key, signal);
+    const before = { inForce: inForceIn(key, shard.files) };
+    if (material instanceof MaterialError) return { problem: material, unwritten: null, ...before };
     const { files } = connectionFiles(key, connection.spec, material);
-    await shards.write(key, present, files, signal);
+    try {
+      await shards.write(key, shard, files, signal);
+    } catch (error) {
+      if (!(error instanceof ShardError)) throw error;
+      return { problem: null, unwritten: error, ...before };
+    }
     const inForce = inForceIn(key, files);
     if (inForce === null) throw new TypeError('what was just rendered cannot be read back');
     if (versions !== null) this.#remembered.set(connectionName(key), { versions, inForce });
-    return { problem: null, inForce };
+    return { problem: null, unwritten: null, inForce };
   }
 
   forget(key: ObjectKey): void {

@@ -4,11 +4,38 @@
  */
 import { z } from 'zod';
 import { SECRET } from '../kube/kinds.ts';
-import { type KubeApi, KubeError } from '../kube/kubeApi.ts';
+import { isRefusedWrite, type KubeApi, KubeError } from '../kube/kubeApi.ts';
+import { keyText } from '../kube/paths.ts';
 import type { ObjectKey } from '../kube/resource.ts';
 import { type ConnectionFiles, fileNames, shardOf } from './connectionFile.ts';
+import type { ShardReason } from './reasons.ts';
 
-const secretData = z.object({ data: z.record(z.string(), z.string()).optional() });
+/** What the API server lets a Secret hold, keys not counted (core/v1, MaxSecretSize). */
+const SECRET_LIMIT_BYTES = 1024 * 1024;
+
+const secretContent = z.object({
+  data: z.record(z.string(), z.string()).default({}),
+  immutable: z.boolean().default(false),
+});
+
+/** A Secret of connections as it was read, as far as one connection is concerned. */
+export interface Shard {
+  /** The connection's own; empty when there are none. */
+  readonly files: ConnectionFiles;
+  /** Of all connections together. */
+  readonly sizeBytes: number;
+  readonly immutable: boolean;
+}
+
+/** Why the files of a connection cannot be written. The message names the Secret and no content. */
+export class ShardError extends Error {
+  readonly reason: ShardReason;
+  constructor(reason: ShardReason, message: string, options?: ErrorOptions) {
+    super(message, options);
+    this.name = 'ShardError';
+    this.reason = reason;
+  }
+}
 
 export class ConnectionShards {
   #kube: KubeApi;
@@ -28,34 +55,56 @@ export class ConnectionShards {
     };
   }
 
-  /** The files that are rendered; empty when there are none. */
-  async read(key: ObjectKey, signal: AbortSignal): Promise<ConnectionFiles> {
+  /** The files that are rendered, and where. */
+  async read(key: ObjectKey, signal: AbortSignal): Promise<Shard> {
     const secret = await this.#kube.get(SECRET, this.secretOf(key), signal);
-    if (secret === null) return {};
-    const { data = {} } = secretData.parse(secret);
+    const { data, immutable } = secretContent.parse(secret ?? {});
     const own = Object.values(fileNames(key)).flatMap((name): [string, string][] => {
       const text = data[name];
       return text === undefined ? [] : [[name, Buffer.from(text, 'base64').toString('utf8')]];
     });
-    return Object.fromEntries(own);
+    const sizes = Object.values(data).map((text) => Buffer.byteLength(text, 'base64'));
+    return {
+      files: Object.fromEntries(own),
+      sizeBytes: sizes.reduce((sum, size) => sum + size, 0),
+      immutable,
+    };
   }
 
-  /** Brings the connection's files from `present` to `wanted`; false: nothing differed, and nothing was written. */
-  async write(
-    key: ObjectKey,
-    present: ConnectionFiles,
-    wanted: ConnectionFiles,
-    signal: AbortSignal,
-  ): Promise<boolean> {
+  /**
+   * Brings the connection's files from those of `shard` to `wanted`; nothing is written when nothing differs, nor what
+   * the API server would refuse. Rejects with ShardError, or with KubeError when the API server does not answer.
+   */
+  async write(key: ObjectKey, shard: Shard, wanted: ConnectionFiles, signal: AbortSignal): Promise<void> {
     const changes: Record<string, string | null> = {};
+    let sizeBytes = shard.sizeBytes;
     for (const name of Object.values(fileNames(key))) {
-      const text = wanted[name];
-      if (text === present[name]) continue;
+      const [before, text] = [shard.files[name], wanted[name]];
+      if (text === before) continue;
       changes[name] = text === undefined ? null : Buffer.from(text, 'utf8').toString('base64');
+      sizeBytes += Buffer.byteLength(text ?? '') - Buffer.byteLength(before ?? '');
     }
-    if (Object.keys(changes).length === 0) return false;
-    await this.#patch(this.secretOf(key), changes, signal);
-    return true;
+    if (Object.keys(changes).length === 0) return;
+    const secret = this.secretOf(key);
+    if (shard.immutable) {
+      throw new ShardError('SecretNotWritable', `Secret ${keyText(secret)} is immutable`);
+    }
+    if (sizeBytes > SECRET_LIMIT_BYTES && sizeBytes > shard.sizeBytes) {
+      throw new ShardError(
+        'SecretFull',
+        `Secret ${keyText(secret)} has no room: with the files of this connection it would hold ${sizeBytes} bytes, and ${SECRET_LIMIT_BYTES} is the most`,
+      );
+    }
+    try {
+      await this.#patch(secret, changes, signal);
+    } catch (error) {
+      if (!isRefusedWrite(error)) throw error;
+      throw new ShardError(
+        'SecretNotWritable',
+        `the API server refuses Secret ${keyText(secret)}: ${error.message}`,
+        { cause: error },
+      );
+    }
   }
 
   /** Creates the Secret when it is missing. Two that do so at once end with both their keys in it. */

@@ -2,6 +2,7 @@
 import type { KMSConnectionStatus } from '../../crds/kmsconnection.ts';
 import type { Judgement } from '../runtime/judgement.ts';
 import { timeText } from '../runtime/judgement.ts';
+import type { ShardError } from './connectionShards.ts';
 import type { FleetView } from './fleetSync.ts';
 import type { MaterialError } from './material.ts';
 import type { EndpointProbe, EndpointVerdict } from './probe.ts';
@@ -20,6 +21,8 @@ export type DeletionView = {
 export interface ConnectionView {
   /** Why the material cannot be used; null: it can. */
   readonly problem: MaterialError | null;
+  /** Why the files cannot be written; null: nothing stands in their way. */
+  readonly unwritten: ShardError | null;
   /** End of the client certificate in force, Unix ms; null: nothing is in force. */
   readonly notAfterMs: number | null;
   /** null: not probed yet. */
@@ -105,7 +108,7 @@ const NOT_PROBED = 'No endpoint has been reached yet';
 const told = (probes: readonly EndpointProbe[]): string =>
   probes.map(({ host, port, message }) => `${host}:${port}: ${message ?? 'no reason given'}`).join('; ');
 
-function fleetSynced({ notAfterMs, fleet, settling }: ConnectionView): Judged<'FleetSynced'> {
+function fleetSynced({ unwritten, notAfterMs, fleet, settling }: ConnectionView): Judged<'FleetSynced'> {
   const type = 'FleetSynced';
   const { desired, synced, refused, unreachable } = fleet;
   const no = (reason: ReasonOf<'FleetSynced'>, message: string): Judged<'FleetSynced'> => ({
@@ -114,6 +117,10 @@ function fleetSynced({ notAfterMs, fleet, settling }: ConnectionView): Judged<'F
     reason,
     message,
   });
+  if (unwritten !== null) {
+    const still = notAfterMs === null ? '' : '; what was in force before stays in force';
+    return no(unwritten.reason, `${capital(unwritten.message)}${still}`);
+  }
   if (notAfterMs === null) return no('NothingRendered', 'There is nothing yet that the data plane could use');
   if (desired === 0) return no('NoPods', 'There is no data-plane pod');
   if (refused !== null) return no('ConfigRefused', `The data plane refuses the connection: ${refused}`);

@@ -57,7 +57,9 @@ describe('a new connection', () => {
     const secret = world.api.peek(SECRET, world.shards.secretOf(KEY));
     expect(secret?.metadata.labels).toMatchObject({ 'app.kubernetes.io/instance': 'sealgate' });
     expect(Object.keys(world.rendered())).toHaveLength(4);
-    await world.shards.write({ namespace: 'team-b', name: 'x' }, {}, { 'team-b.x.json': '{}' }, NEVER);
+    const other = { namespace: 'team-b', name: 'x' };
+    const shard = await world.shards.read(other, NEVER);
+    await world.shards.write(other, shard, { 'team-b.x.json': '{}' }, NEVER);
     expect(Object.keys(world.rendered())).toHaveLength(4);
   });
 

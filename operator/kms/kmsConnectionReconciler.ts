@@ -20,7 +20,7 @@ import { StatusWriter } from '../runtime/status.ts';
 import { isWorthWriting } from '../runtime/steadyFigure.ts';
 import { connectionName } from './connectionFile.ts';
 import { ConnectionMaterial, type InForce } from './connectionMaterial.ts';
-import { ConnectionShards } from './connectionShards.ts';
+import { ConnectionShards, ShardError } from './connectionShards.ts';
 import { connectionConditions, connectionFacts, type DeletionView } from './connectionStatus.ts';
 import { type FleetView, lookAtFleet, Nudges } from './fleetSync.ts';
 import type { MaterialError } from './material.ts';
@@ -89,7 +89,7 @@ export class KmsConnectionReconciler implements Reconciler {
     signal: AbortSignal,
   ): Promise<ReconcileResult> {
     const connection = parseKMSConnection(object);
-    const { problem, inForce } = await this.#material.render(key, connection, signal);
+    const { problem, unwritten, inForce } = await this.#material.render(key, connection, signal);
     const fleet = await lookAtFleet(this.#deps.fleet, key, inForce?.revision ?? null, signal);
     const settling = await this.#nudges.nudge(key, inForce?.revision ?? 'none', fleet.behind, signal);
     const probeMs =
@@ -102,7 +102,7 @@ export class KmsConnectionReconciler implements Reconciler {
         key,
         object,
         connection,
-        { problem, inForce, fleet, settling, deletion, buckets },
+        { problem, unwritten, inForce, fleet, settling, deletion, buckets },
         signal,
       );
     }
@@ -124,7 +124,8 @@ export class KmsConnectionReconciler implements Reconciler {
     const forced = object.metadata.annotations?.[FORCE_DELETE] === 'true';
     const blocked = forced ? null : await this.#use(key, signal);
     if (blocked !== null) return await this.#keep(key, object, blocked, signal);
-    await this.#shards.write(key, await this.#shards.read(key, signal), {}, signal);
+    const kept = await this.#withdraw(key, signal);
+    if (kept !== null && !forced) return await this.#keep(key, object, kept, signal);
     this.#material.forget(key);
     const fleet = await lookAtFleet(this.#deps.fleet, key, null, signal);
     await this.#nudges.nudge(
@@ -145,6 +146,7 @@ export class KmsConnectionReconciler implements Reconciler {
           parseKMSConnection(object),
           {
             problem: null,
+            unwritten: null,
             inForce: null,
             fleet,
             settling: false,
@@ -162,6 +164,18 @@ export class KmsConnectionReconciler implements Reconciler {
     if (object.metadata.uid !== undefined) this.#statuses.forget(object.metadata.uid);
     this.#forget(key);
     return {};
+  }
+
+  /** Takes the files away. Why they are still there; null: they are not. */
+  async #withdraw(key: ObjectKey, signal: AbortSignal): Promise<DeletionView> {
+    try {
+      await this.#shards.write(key, await this.#shards.read(key, signal), {}, signal);
+      return null;
+    } catch (error) {
+      if (!(error instanceof ShardError)) throw error;
+      const message = `The files of the connection cannot be taken away: ${error.message}`;
+      return { reason: 'SecretNotWritable', message };
+    }
   }
 
   /** Why the connection must stay; null: no key hangs on it. */
@@ -196,6 +210,7 @@ export class KmsConnectionReconciler implements Reconciler {
     { metadata, status }: KMSConnection,
     seen: {
       readonly problem: MaterialError | null;
+      readonly unwritten: ShardError | null;
       readonly inForce: InForce | null;
       readonly fleet: FleetView;
       readonly settling: boolean;
@@ -209,6 +224,7 @@ export class KmsConnectionReconciler implements Reconciler {
     const generation = metadata.generation ?? 0;
     const view = {
       problem: seen.problem,
+      unwritten: seen.unwritten,
       notAfterMs: seen.inForce?.notAfterMs ?? null,
       probes: prober.latest(key),
       fleet: seen.fleet,

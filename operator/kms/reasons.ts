@@ -24,8 +24,17 @@ export const CONNECTION_REASONS = {
     'NotProbed',
   ],
   Authenticated: ['Accepted', 'AuthenticationFailed', 'PermissionDenied', 'NotProbed'],
-  FleetSynced: ['Synced', 'NotSynced', 'ConfigRefused', 'PodUnreachable', 'NoPods', 'NothingRendered'],
-  DeletionBlocked: ['NotDeleting', 'InUse', 'DataPlaneUnreachable', 'BeingRemoved'],
+  FleetSynced: [
+    'Synced',
+    'NotSynced',
+    'SecretFull',
+    'SecretNotWritable',
+    'ConfigRefused',
+    'PodUnreachable',
+    'NoPods',
+    'NothingRendered',
+  ],
+  DeletionBlocked: ['NotDeleting', 'InUse', 'DataPlaneUnreachable', 'BeingRemoved', 'SecretNotWritable'],
 } as const;
 
 export type ConnectionConditionType = keyof typeof CONNECTION_REASONS;
@@ -35,3 +44,5 @@ export type CertificateReason = Exclude<
   ReasonOf<'CertificateValid'>,
   'Valid' | 'ExpiresSoon' | 'NothingRendered'
 >;
+/** Why the files of a connection cannot be written. */
+export type ShardReason = Extract<ReasonOf<'FleetSynced'>, 'SecretFull' | 'SecretNotWritable'>;

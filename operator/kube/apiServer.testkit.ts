@@ -19,6 +19,7 @@ const CODES: Readonly<Partial<Record<KubeErrorCode, number>>> = {
   NotFound: 404,
   AlreadyExists: 409,
   Conflict: 409,
+  Invalid: 422,
 };
 
 export class ApiServer implements KubeApi {
@@ -123,8 +124,10 @@ export class ApiServer implements KubeApi {
       const { resourceVersion: _, ...metadata } = object.metadata;
       const wanted = subresource === undefined ? { ...object, metadata } : { status: object['status'] };
       const cleared = without(present, this.#applied.get(slot) ?? {}, wanted);
+      const next = asObject(merge(cleared, wanted));
+      requireMutable(type, present, next);
       this.#applied.set(slot, wanted);
-      return this.#put(type, present, asObject(merge(cleared, wanted)));
+      return this.#put(type, present, next);
     });
   }
 
@@ -136,7 +139,9 @@ export class ApiServer implements KubeApi {
       const metadata = { ...(change['metadata'] as Json | undefined) };
       this.#requireVersion(type, present, metadata['resourceVersion']);
       delete metadata['resourceVersion'];
-      return this.#put(type, present, asObject(merge(present, { ...change, metadata })));
+      const next = asObject(merge(present, { ...change, metadata }));
+      requireMutable(type, present, next);
+      return this.#put(type, present, next);
     });
   }
 
@@ -223,6 +228,13 @@ const metadataOf = ({ apiVersion, kind, metadata }: KubeObject): KubeObject => (
 
 function failed(code: KubeErrorCode, type: ResourceType, key: ObjectKey): KubeError {
   return new KubeError(code, `${type.kind} ${keyText(key)}: ${code}`, { status: CODES[code] ?? 500 });
+}
+
+/** Of an immutable Secret only the metadata can be changed. */
+function requireMutable(type: ResourceType, present: KubeObject, next: KubeObject): void {
+  if (present['immutable'] !== true) return;
+  const content = ({ data, immutable }: KubeObject): string => JSON.stringify([data, immutable]);
+  if (content(present) !== content(next)) throw failed('Invalid', type, keyOf(present));
 }
 
 const isMap = (value: unknown): value is Json =>

@@ -68,6 +68,15 @@ export class KubeError extends Error {
   }
 }
 
+/**
+ * Whether the API server will refuse the same write again as long as nobody changes anything: an immutable or oversized
+ * object, a quota, an admission policy, a missing right. Not so credentials that it does not accept (401).
+ */
+export function isRefusedWrite(error: unknown): error is KubeError {
+  if (!(error instanceof KubeError)) return false;
+  return error.code === 'Invalid' || (error.code === 'Forbidden' && error.status !== 401);
+}
+
 /** A synced, watched copy of the objects of one kind (or of their metadata alone). Objects are frozen. */
 export interface Cache {
   readonly type: ResourceType;
