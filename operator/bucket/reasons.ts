@@ -29,6 +29,7 @@ export const BUCKET_REASONS = {
     'SecretsReady',
     'NoAccessDeclared',
     'SecretNotOwned',
+    'SecretNotWritable',
     'ImportInvalid',
     'AccessKeyTaken',
     'EndpointUnknown',
@@ -49,6 +50,7 @@ export const BUCKET_REASONS = {
     'BucketNotEmpty',
     'Purging',
     'DeletionRefused',
+    'SecretNotWritable',
     'DataPlaneUnreachable',
   ],
 } as const;

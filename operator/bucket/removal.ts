@@ -5,6 +5,7 @@
 import type { EncryptedBucket } from '../../crds/encryptedbucket.ts';
 import { type AdminApi, AdminApiError, isOutage } from '../admin/adminApi.ts';
 import { FORCE_DELETE } from '../kube/kinds.ts';
+import { isRefusedWrite } from '../kube/kubeApi.ts';
 import type { AccessEntries } from './access/accessEntries.ts';
 import type { DeletionView } from './bucketStatus.ts';
 import { bucketNameOf, ownerOf } from './declaration.ts';
@@ -27,6 +28,7 @@ const waits = (reason: NonNullable<DeletionView>['reason'], message: string, ret
   retryMs,
 });
 
+const DONE: Removal = { kind: 'Done' };
 const UNREACHABLE = waits('DataPlaneUnreachable', 'No data-plane pod answers', OUTAGE_MS);
 
 export interface RemovalContext {
@@ -57,8 +59,16 @@ export async function remove(
     // The documented way out when the data plane is gone for good: its keys are then nobody's any more.
     if (!forced) return UNREACHABLE;
   }
-  if (!namespaceEnds) await access.removeSecrets(owner, bucket.metadata.namespace, signal);
-  return { kind: 'Done' };
+  if (namespaceEnds) return DONE;
+  try {
+    await access.removeSecrets(owner, bucket.metadata.namespace, signal);
+  } catch (error) {
+    if (!isRefusedWrite(error)) throw error;
+    // By force it goes all the same: what the Secrets name opens nothing any more.
+    if (!forced)
+      return waits('SecretNotWritable', `An access Secret cannot be removed: ${error.message}`, LASTING_MS);
+  }
+  return DONE;
 }
 
 /** Null: the policy is carried out. */

@@ -10,6 +10,7 @@ import type { AccessEntry, EncryptedBucket } from '../../../crds/encryptedbucket
 import type { AccessKey } from '../../../dataplane/admin/schema/accessKeys.ts';
 import type { AdminApi } from '../../admin/adminApi.ts';
 import { SECRET } from '../../kube/kinds.ts';
+import { isRefusedWrite } from '../../kube/kubeApi.ts';
 import { keyOf, keyText } from '../../kube/paths.ts';
 import type { KubeObject } from '../../kube/resource.ts';
 import { bucketNameOf, ownerOf } from '../declaration.ts';
@@ -22,7 +23,14 @@ import {
   standingOf,
 } from './accessSecret.ts';
 import { grantsOf, sameGrants } from './credentials.ts';
-import { type AccessDeps, type EntryContext, type EntryProblem, type EntryState, noKeys } from './entry.ts';
+import {
+  type AccessDeps,
+  type EntryContext,
+  type EntryProblem,
+  type EntryState,
+  noKeys,
+  notWritable,
+} from './entry.ts';
 import { EntryKeys } from './entryKeys.ts';
 import { giveBack, importEntry } from './importedSecret.ts';
 import { ownEntry } from './ownSecret.ts';
@@ -81,13 +89,13 @@ export class AccessEntries {
     }
     const nowMs = this.#deps.clock.wallMs();
     await keys.revokeAllBut(liveIds(states, nowMs));
-    await this.#cleanUp(owner, bucket, signal);
+    const left = await this.#cleanUp(owner, bucket, signal);
     const ends = states.flatMap(({ previous }) =>
       previous.map(({ expiresAtMs }) => expiresAtMs - nowMs).filter((ms) => ms > 0),
     );
     return {
       entries: entries.length,
-      problem: states.find(({ problem }) => problem !== null)?.problem ?? null,
+      problem: states.find(({ problem }) => problem !== null)?.problem ?? left,
       rotated: states.flatMap(({ entry, rotated }) => (rotated ? [entry] : [])),
       nextEndMs: ends.length === 0 ? null : Math.min(...ends),
     };
@@ -179,15 +187,30 @@ export class AccessEntries {
     return inOrder ? { ...state, rotated: false } : null;
   }
 
-  /** Secrets of entries that are no longer declared, by the metadata cache. Their keys are already revoked. */
-  async #cleanUp(owner: string, { spec, metadata }: EncryptedBucket, signal: AbortSignal): Promise<void> {
+  /**
+   * Secrets of entries that are no longer declared, by the metadata cache. Their keys are already revoked. Why one is
+   * left; null: none is.
+   */
+  async #cleanUp(
+    owner: string,
+    { spec, metadata }: EncryptedBucket,
+    signal: AbortSignal,
+  ): Promise<EntryProblem | null> {
+    let left: EntryProblem | null = null;
     const wanted = new Set((spec.access ?? []).map(({ secretName }) => secretName));
     for (const cached of this.#deps.secrets.byIndex('owner', owner)) {
       const key = keyOf(cached);
       if (key.namespace !== metadata.namespace || wanted.has(key.name)) continue;
       const secret = await this.#deps.kube.get(SECRET, key, signal);
-      if (secret !== null && isMarkedFor(secret, owner)) await this.#remove(secret, owner, signal);
+      if (secret === null || !isMarkedFor(secret, owner)) continue;
+      try {
+        await this.#remove(secret, owner, signal);
+      } catch (error) {
+        if (!isRefusedWrite(error)) throw error;
+        left = notWritable(key.name, error);
+      }
     }
+    return left;
   }
 
   async #remove(secret: KubeObject, owner: string, signal: AbortSignal): Promise<void> {

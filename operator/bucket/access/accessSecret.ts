@@ -168,11 +168,21 @@ export function bucketsOfSecret(secret: KubeObject): readonly { namespace: strin
 
 const secretData = z.object({ data: z.record(z.string(), z.string()).optional() });
 
+/** The content of a Secret in base64, as it stands there. */
+export function encodedContentOf(secret: KubeObject): Readonly<Record<string, string>> {
+  return secretData.parse(secret).data ?? {};
+}
+
+/** Whether nobody can change its content any more; its labels and annotations can be changed. */
+export const isImmutable = (secret: KubeObject): boolean => secret['immutable'] === true;
+
 /** The decoded content of a Secret. */
 export function contentOf(secret: KubeObject): Readonly<Record<string, string>> {
-  const { data = {} } = secretData.parse(secret);
   return Object.fromEntries(
-    Object.entries(data).map(([name, text]) => [name, Buffer.from(text, 'base64').toString('utf8')]),
+    Object.entries(encodedContentOf(secret)).map(([name, text]) => [
+      name,
+      Buffer.from(text, 'base64').toString('utf8'),
+    ]),
   );
 }
 

@@ -1,7 +1,7 @@
 /** One access entry on its way: what its steps are given, and what they come to. */
 import type { AccessEntry, EncryptedBucket } from '../../../crds/encryptedbucket.ts';
 import type { Clock } from '../../clock.ts';
-import type { Cache, KubeApi } from '../../kube/kubeApi.ts';
+import type { Cache, KubeApi, KubeError } from '../../kube/kubeApi.ts';
 import type { ObjectKey } from '../../kube/resource.ts';
 import type { ReasonOf } from '../reasons.ts';
 import type { PreviousKey } from './accessSecret.ts';
@@ -58,3 +58,12 @@ export const noKeys = ({ entry }: EntryContext, problem: EntryProblem): EntrySta
   rotated: false,
   problem,
 });
+
+/** Of a Secret that the API server would not let be changed, or did not. `error` null: it is immutable. */
+export function notWritable(secretName: string, error: KubeError | null): EntryProblem {
+  const message =
+    error === null
+      ? `Secret ${secretName} is immutable and would have to be changed`
+      : `The API server refuses to write Secret ${secretName}: ${error.message}`;
+  return { reason: 'SecretNotWritable', message };
+}

@@ -4,12 +4,20 @@
  */
 import { isRefusal } from '../../admin/adminApi.ts';
 import { SECRET } from '../../kube/kinds.ts';
-import type { KubeApi } from '../../kube/kubeApi.ts';
+import { isRefusedWrite, type KubeApi } from '../../kube/kubeApi.ts';
 import type { KubeObject } from '../../kube/resource.ts';
 import { bucketNameOf } from '../declaration.ts';
-import { contentOf, encoded, importAnnotations, importLabels, marksOf } from './accessSecret.ts';
+import {
+  contentOf,
+  encoded,
+  encodedContentOf,
+  importAnnotations,
+  importLabels,
+  isImmutable,
+  marksOf,
+} from './accessSecret.ts';
 import { credentialIn, grantsOf } from './credentials.ts';
-import { type EntryContext, type EntryState, noKeys } from './entry.ts';
+import { type EntryContext, type EntryProblem, type EntryState, noKeys, notWritable } from './entry.ts';
 
 /** `written`: the Secret as it is then; null: it was not written. */
 export async function importEntry(
@@ -42,16 +50,24 @@ export async function importEntry(
       `The access key in Secret ${entry.secretName} belongs to another resource`,
     );
   }
-  const written = await addMissing(context, secret, present, credential.id);
-  const state: EntryState = {
+  // Its key works whether or not the rest can be added.
+  const state = (problem: EntryProblem | null): EntryState => ({
     entry: entry.name,
     keyId: credential.id,
     previous: [],
     imported: true,
     rotated: false,
-    problem: null,
-  };
-  return { state, written };
+    problem,
+  });
+  try {
+    const written = await addMissing(context, secret, present, credential.id);
+    return written === 'Immutable'
+      ? { state: state(notWritable(entry.secretName, null)), written: null }
+      : { state: state(null), written };
+  } catch (error) {
+    if (!isRefusedWrite(error)) throw error;
+    return { state: state(notWritable(entry.secretName, error)), written: null };
+  }
 }
 
 /** Null when nothing differs. Fields that were added before are ours to change; all others stay. */
@@ -60,7 +76,7 @@ async function addMissing(
   secret: KubeObject,
   present: Readonly<Record<string, string>>,
   keyId: string,
-): Promise<KubeObject | null> {
+): Promise<KubeObject | 'Immutable' | null> {
   const { added } = marksOf(secret);
   const ours = Object.entries(content).filter(
     ([name]) => present[name] === undefined || added.includes(name),
@@ -68,9 +84,11 @@ async function addMissing(
   const names = ours.map(([name]) => name);
   const labels = importLabels(owner);
   const annotations = importAnnotations(owner, entry.secretName, entry.name, keyId, names);
+  const complete =
+    ours.every(([name, text]) => present[name] === text) && added.every((name) => names.includes(name));
+  if (!complete && isImmutable(secret)) return 'Immutable';
   const inOrder =
-    ours.every(([name, text]) => present[name] === text) &&
-    added.every((name) => names.includes(name)) &&
+    complete &&
     Object.entries(labels).every(([name, text]) => secret.metadata.labels?.[name] === text) &&
     Object.entries(annotations).every(([name, text]) => secret.metadata.annotations?.[name] === text);
   if (inOrder) return null;
@@ -92,9 +110,14 @@ async function addMissing(
   );
 }
 
-/** Takes out what was added; server-side apply removes the fields that are no longer named. */
+/**
+ * Takes out what was added; server-side apply removes the fields that are no longer named. From one that has become
+ * immutable it takes the marks alone.
+ */
 export async function giveBack(kube: KubeApi, secret: KubeObject, signal: AbortSignal): Promise<void> {
   const { name, namespace, resourceVersion } = secret.metadata;
+  const { added } = marksOf(secret);
+  const kept = Object.entries(encodedContentOf(secret)).filter(([field]) => added.includes(field));
   await kube.apply(
     SECRET,
     {
@@ -105,6 +128,7 @@ export async function giveBack(kube: KubeApi, secret: KubeObject, signal: AbortS
         ...(namespace === undefined ? {} : { namespace }),
         ...(resourceVersion === undefined ? {} : { resourceVersion }),
       },
+      ...(isImmutable(secret) ? { data: Object.fromEntries(kept) } : {}),
     },
     { signal },
   );

@@ -1,9 +1,9 @@
 /** An access Secret that the operator makes, repairs and gives new keys. */
-
+import { isDeepStrictEqual } from 'node:util';
 import { durationMs } from '../../../crds/scalars.ts';
 import { isRefusal } from '../../admin/adminApi.ts';
 import { SECRET } from '../../kube/kinds.ts';
-import { KubeError } from '../../kube/kubeApi.ts';
+import { isRefusedWrite, KubeError } from '../../kube/kubeApi.ts';
 import type { KubeObject } from '../../kube/resource.ts';
 import { bucketNameOf } from '../declaration.ts';
 
@@ -11,18 +11,24 @@ import {
   contentOf,
   credentialContent,
   encoded,
+  isImmutable,
   marksOf,
   ownAnnotations,
   ownLabels,
   type PreviousKey,
 } from './accessSecret.ts';
 import { type Credential, credentialIn, grantsOf, newCredential } from './credentials.ts';
-import { type EntryContext, type EntryState, noKeys } from './entry.ts';
+import { type EntryContext, type EntryState, noKeys, notWritable } from './entry.ts';
 
 /** Replaced keys that may still work at once; of more, those that end first are revoked. */
 const PREVIOUS_LIMIT = 8;
 
-/** `secret` null: there is none. `written`: the Secret as it is then; null: it was not written. */
+/**
+ * A Secret that cannot be written stays as it is, and so do the keys that it names. A new one that was put meanwhile is
+ * revoked with all that no Secret names.
+ *
+ * `secret` null: there is none. `written`: the Secret as it is then; null: it was not written.
+ */
 export async function ownEntry(
   context: EntryContext,
   secret: KubeObject | null,
@@ -42,31 +48,39 @@ export async function ownEntry(
     .toSorted((a, b) => b.expiresAtMs - a.expiresAtMs)
     .slice(0, PREVIOUS_LIMIT);
   const grants = grantsOf(bucketNameOf(bucket), entry);
+  const content = { ...credentialContent(credential), ...context.content };
+  const fixed = secret !== null && isImmutable(secret) && !isDeepStrictEqual(contentOf(secret), content);
+  const kept: EntryState = {
+    entry: entry.name,
+    keyId: present?.id ?? null,
+    previous: rotates ? previous.filter(({ id }) => id !== present.id) : previous,
+    imported: false,
+    rotated: false,
+    problem: fixed ? notWritable(entry.secretName, null) : null,
+  };
   try {
     // Before the Secret: an application must never be given a key that does not work yet.
-    await keys.put(credential, grants);
+    if (!fixed) await keys.put(credential, grants);
+    else if (present !== null) await keys.put(present, grants);
   } catch (error) {
     if (!isRefusal(error, 'AccessKeyTaken')) throw error;
     const message = `The access key in Secret ${entry.secretName} belongs to another resource`;
     return { state: noKeys(context, { reason: 'AccessKeyTaken', message }), written: null };
   }
-  const written = await writeSecret(context, secret, credential, {
-    // A key that was made anew for another reason is as good as a rotated one.
-    rotated: (present === null || rotates) && asked !== '' ? asked : handled,
-    previous,
-  });
-  for (const key of previous) await keys.end(key, grants);
-  return {
-    state: {
-      entry: entry.name,
-      keyId: credential.id,
+  if (fixed) return { state: kept, written: null };
+  let written: KubeObject | null;
+  try {
+    written = await writeSecret(context, secret, credential, content, {
+      // A key that was made anew for another reason is as good as a rotated one.
+      rotated: (present === null || rotates) && asked !== '' ? asked : handled,
       previous,
-      imported: false,
-      rotated: rotates,
-      problem: null,
-    },
-    written,
-  };
+    });
+  } catch (error) {
+    if (!isRefusedWrite(error)) throw error;
+    return { state: { ...kept, problem: notWritable(entry.secretName, error) }, written: null };
+  }
+  for (const key of previous) await keys.end(key, grants);
+  return { state: { ...kept, keyId: credential.id, previous, rotated: rotates }, written };
 }
 
 /** Null when nothing differs. */
@@ -74,13 +88,10 @@ async function writeSecret(
   context: EntryContext,
   secret: KubeObject | null,
   credential: Credential,
+  content: Readonly<Record<string, string>>,
   marks: { readonly rotated: string; readonly previous: readonly PreviousKey[] },
 ): Promise<KubeObject | null> {
   const { deps, owner, entry, secretKey } = context;
-  const content: Readonly<Record<string, string>> = {
-    ...credentialContent(credential),
-    ...context.content,
-  };
   const labels = ownLabels(deps.fleetName, owner);
   const annotations = ownAnnotations(owner, entry.secretName, entry.name, {
     ...marks,
