@@ -51,11 +51,11 @@ export const bucketRoutes: readonly AdminRoute[] = [
     errors: ['BucketNameTaken', 'NotEncryptable', 'BucketDeleting', 'Conflict', ...KMS_ERRORS],
     handle: async ({ keys }, { params: { name }, body }) => {
       if (!isBucketName(name)) throw new AdminError('InvalidArgument', 'name: must be a bucket name of S3');
-      const { owner, kmsConnection, keyRotation, adopt } = body;
+      const { owner, kmsConnection, keyRotation, requestId: answers, adopt } = body;
       const rotateEveryMs = keyRotation === null ? null : parseInterval(keyRotation.interval);
       if (keyRotation !== null && rotateEveryMs === null)
         throw new AdminError('InvalidArgument', 'keyRotation.interval: must be from 24h to 87600h');
-      return ok(await keys.declare(name, { owner, kmsConnection, rotateEveryMs, adopt }));
+      return ok(await keys.declare(name, { owner, kmsConnection, rotateEveryMs, answers, adopt }));
     },
   }),
   adminRoute({

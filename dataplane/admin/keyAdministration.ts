@@ -20,6 +20,8 @@ export interface DeclaredBucket {
   readonly owner: string;
   readonly kmsConnection: string;
   readonly rotateEveryMs: number | null;
+  /** The request to rotate that a first key answers if it is made now. */
+  readonly answers: string | null;
   readonly adopt: boolean;
 }
 

@@ -7,7 +7,7 @@
 import { newId } from '../crypto/ids.ts';
 import type { BucketDocument } from '../metadata/metadata.ts';
 import { MetadataError } from '../metadata/metadata.ts';
-import { claimFirstKey, type FirstKey } from './firstKey.ts';
+import { claimFirstKey, type FirstKey, type FirstKeyWish } from './firstKey.ts';
 import { type KeyMaking, makeBucketKey, releaseAttempt, reserveKeyVersion } from './makeBucketKey.ts';
 
 export interface NewBucket {
@@ -17,7 +17,11 @@ export interface NewBucket {
   /** The connection whose KMS makes the key; null = a plain bucket. */
   readonly kmsConnection: string | null;
   /** Of a bucket that a resource declares; without it the bucket is made over S3. */
-  readonly declared?: Pick<BucketDocument, 'rotateEveryMs' | 'kmsConnection'> & { readonly owner: string };
+  readonly declared?: Pick<BucketDocument, 'rotateEveryMs' | 'kmsConnection'> & {
+    readonly owner: string;
+    /** The request to rotate that its key answers. */
+    readonly answers: string | null;
+  };
 }
 
 /** The name is taken: by the caller's own bucket, by another's, or by one that is being made or purged. */
@@ -39,7 +43,8 @@ export async function createBucket(making: KeyMaking, wish: NewBucket): Promise<
   // One that is declared is finished by its resource.
   const resumable = existing.state === 'Creating' && existing.owner === null;
   if (wish.kmsConnection === null || !resumable) throw new BucketTakenError('creation');
-  const claimed = await claimCreation(making, existing, wish.kmsConnection, 'resume');
+  const { kmsConnection } = wish;
+  const claimed = await claimCreation(making, existing, { kmsConnection, otherConnection: 'resume' });
   if (claimed === null) throw new BucketTakenError('creation');
   await finishCreation(making, existing, claimed);
 }
@@ -68,7 +73,8 @@ export async function beginCreation(making: KeyMaking, wish: NewBucket): Promise
     owner: declared?.owner ?? null,
     kmsConnection: declared?.kmsConnection ?? null,
   };
-  const row = encrypted ? reserveKeyVersion(making, bucketUid, kmsConnection) : null;
+  const answers = declared?.answers ?? null;
+  const row = encrypted ? reserveKeyVersion(making, bucketUid, kmsConnection, { answers }) : null;
   const existing = await making.metadata.createBucket(bucket, row);
   if (existing === null && row !== null) await finishCreation(making, bucket, { row, attempt: 'fresh' });
   return existing;
@@ -78,12 +84,11 @@ export async function beginCreation(making: KeyMaking, wish: NewBucket): Promise
 export async function claimCreation(
   making: KeyMaking,
   { bucketUid }: BucketDocument,
-  kmsConnection: string,
-  otherConnection: 'resume' | 'giveUp',
+  wish: FirstKeyWish,
 ): Promise<FirstKey | null> {
   if ((await making.metadata.keyVersions(bucketUid)).length === 0)
     throw new MetadataError('Integrity', `bucket ${bucketUid} lost its first key version`);
-  return await claimFirstKey(making, bucketUid, { kmsConnection, otherConnection });
+  return await claimFirstKey(making, bucketUid, wish);
 }
 
 /** Makes the key and then the bucket Ready, with the other settings that `bucket` has. Resolves to what is stored. */

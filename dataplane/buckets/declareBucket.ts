@@ -8,7 +8,7 @@ import type { BucketDocument } from '../metadata/metadata.ts';
 import { MetadataError } from '../metadata/metadata.ts';
 import { BucketClaimError, requireOwner } from './bucketClaim.ts';
 import { beginCreation, claimCreation, finishCreation } from './createBucket.ts';
-import { claimFirstKey } from './firstKey.ts';
+import { claimFirstKey, type FirstKeyWish } from './firstKey.ts';
 import { type KeyMaking, makeBucketKey, releaseAttempt } from './makeBucketKey.ts';
 
 export interface Declaration {
@@ -20,6 +20,8 @@ export interface Declaration {
   readonly region: string;
   readonly kmsConnection: string;
   readonly rotateEveryMs: number | null;
+  /** A request to rotate that is there already: a first key that is made now answers it; one that exists does not. */
+  readonly answers: string | null;
   /** Takes over a bucket that this owner does not own, if it is encrypted or empty. */
   readonly adopt: boolean;
 }
@@ -45,8 +47,8 @@ export async function declareBucket(making: KeyMaking, wish: Declaration): Promi
 }
 
 async function create(making: KeyMaking, wish: Declaration): Promise<BucketDocument> {
-  const { name, ownerId, region, kmsConnection, owner, rotateEveryMs } = wish;
-  const declared = { owner, rotateEveryMs, kmsConnection };
+  const { name, ownerId, region, kmsConnection, owner, rotateEveryMs, answers } = wish;
+  const declared = { owner, rotateEveryMs, kmsConnection, answers };
   const taken = await beginCreation(making, { name, ownerId, region, kmsConnection, declared });
   const bucket = taken ?? (await making.metadata.bucket(name));
   if (bucket === null) throw new MetadataError('NoSuchBucket', `bucket ${name} is gone`);
@@ -58,7 +60,8 @@ async function settle(
   wish: Declaration,
   existing: BucketDocument,
 ): Promise<BucketDocument> {
-  const { name, owner, ownerId, kmsConnection, rotateEveryMs } = wish;
+  const { name, owner, ownerId, kmsConnection, rotateEveryMs, answers } = wish;
+  const firstKey: FirstKeyWish = { kmsConnection, otherConnection: 'giveUp', answers };
   if (!wish.adopt) requireOwner(existing, owner);
   if (existing.state === 'Deleting')
     throw new BucketClaimError('BucketDeleting', `bucket ${name} is being purged`);
@@ -71,11 +74,11 @@ async function settle(
     encryption: 'AES256',
   };
   if (existing.state === 'Creating') {
-    const claimed = await claimCreation(making, existing, kmsConnection, 'giveUp');
+    const claimed = await claimCreation(making, existing, firstKey);
     if (claimed === null) throw beingMade(name);
     return await finishCreation(making, wanted, claimed);
   }
-  if (existing.encryption === null) return await encryptEmpty(making, wanted);
+  if (existing.encryption === null) return await encryptEmpty(making, wanted, firstKey);
   if (!differs(existing, wanted)) return existing;
   // Throws where there is no such connection.
   if (existing.kmsConnection !== kmsConnection) making.keyNamePrefix(kmsConnection);
@@ -94,7 +97,11 @@ function differs(a: BucketDocument, b: BucketDocument): boolean {
 }
 
 /** Adopts a bucket that is not encrypted: it must be empty, and from then on nothing plain is committed into it. */
-async function encryptEmpty(making: KeyMaking, wanted: BucketDocument): Promise<BucketDocument> {
+async function encryptEmpty(
+  making: KeyMaking,
+  wanted: BucketDocument,
+  firstKey: FirstKeyWish,
+): Promise<BucketDocument> {
   const { metadata } = making;
   const { name, bucketUid } = wanted;
   const { objects } = await metadata.usage(bucketUid);
@@ -105,8 +112,7 @@ async function encryptEmpty(making: KeyMaking, wanted: BucketDocument): Promise<
       await metadata.updateBucket(encrypted, [], true);
       return encrypted;
     }
-    const kmsConnection = wanted.kmsConnection ?? '';
-    const claimed = await claimFirstKey(making, bucketUid, { kmsConnection, otherConnection: 'giveUp' });
+    const claimed = await claimFirstKey(making, bucketUid, firstKey);
     if (claimed === null) throw beingMade(name);
     const release = () => releaseAttempt(making, claimed.row);
     const made = await makeBucketKey(making, claimed.row, claimed.attempt, release);

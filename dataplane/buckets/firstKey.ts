@@ -18,6 +18,8 @@ export interface FirstKeyWish {
   readonly kmsConnection: string;
   /** What becomes of an unfinished attempt over another connection. */
   readonly otherConnection: 'resume' | 'giveUp';
+  /** A request to rotate that is there already: a key that is made anew answers it. */
+  readonly answers?: string | null;
 }
 
 /**
@@ -27,7 +29,7 @@ export interface FirstKeyWish {
 export async function claimFirstKey(
   making: KeyMaking,
   bucketUid: Id,
-  { kmsConnection, otherConnection }: FirstKeyWish,
+  { kmsConnection, otherConnection, answers = null }: FirstKeyWish,
 ): Promise<FirstKey | null> {
   const versions = await making.metadata.keyVersions(bucketUid);
   const unfinished = versions.find(({ state }) => state === 'Creating');
@@ -41,7 +43,7 @@ export async function claimFirstKey(
   }
   const n = Math.max(0, ...versions.map((version) => version.n)) + 1;
   // First of all: it throws where there is no such connection.
-  const row = reserveKeyVersion(making, bucketUid, kmsConnection, n);
+  const row = reserveKeyVersion(making, bucketUid, kmsConnection, { n, answers });
   try {
     if (unfinished !== undefined) await giveUp(making, unfinished);
     await making.metadata.putKeyVersion(row);

@@ -22,9 +22,9 @@ export function reserveKeyVersion(
   making: KeyMaking,
   bucketUid: Id,
   kmsConnection: string,
-  n = 1,
-  rotation: KeyVersionDocument['rotation'] = null,
+  version: Partial<Pick<KeyVersionDocument, 'n' | 'rotation' | 'answers'>> = {},
 ): KeyVersionDocument {
+  const { n = 1, rotation = null, answers = null } = version;
   const unique = randomBytes(8).toString('hex');
   return {
     bucketUid,
@@ -38,6 +38,7 @@ export function reserveKeyVersion(
     reservedMs: making.now(),
     attempt: making.incarnation,
     rotation,
+    answers,
   };
 }
 

@@ -53,7 +53,8 @@ export async function rotateBucketKey(
   if (current === undefined) throw new RotationError('NotEncrypted', `bucket ${name} has no key to rotate`);
 
   // The newest: one that was given up for another connection may stand before it.
-  const asked = versions.findLast(({ rotation }) => requestId !== null && rotation?.requestId === requestId);
+  const asked =
+    requestId === null ? undefined : versions.findLast((version) => requestOf(version) === requestId);
   if (asked !== undefined && asked.state !== 'Creating') {
     if (asked.keyCheckValue !== null) return asked;
     throw new RotationError('Superseded', `the rotation ${requestId} was given up for another connection`);
@@ -74,9 +75,15 @@ export async function rotateBucketKey(
     await giveUp(making, unfinished);
   }
   const n = Math.max(...versions.map((version) => version.n)) + 1;
-  const row = reserveKeyVersion(making, bucket.bucketUid, connection, n, { requestId, rotatedMs: 0 });
+  const rotation = { requestId, rotatedMs: 0 };
+  const row = reserveKeyVersion(making, bucket.bucketUid, connection, { n, rotation });
   await making.metadata.putKeyVersion(row);
   return await make(making, bucket, row, 'fresh');
+}
+
+/** The request that a key version answers: the one that made it, or one that was known when the first was made. */
+export function requestOf({ rotation, answers }: KeyVersionDocument): string | null {
+  return rotation === null ? answers : rotation.requestId;
 }
 
 /** Finishes a rotation whose maker is gone; nobody else may be making it. Rejects as rotateBucketKey does. */

@@ -10,7 +10,7 @@ import type {
 } from '../admin/keyAdministration.ts';
 import { BucketClaimError } from '../buckets/bucketClaim.ts';
 import { changeBucket } from '../buckets/bucketEncryption.ts';
-import { RotationError } from '../buckets/rotateBucketKey.ts';
+import { RotationError, requestOf } from '../buckets/rotateBucketKey.ts';
 import { type KeyProvider, KmsError } from '../keys/keys.ts';
 import {
   type BucketDocument,
@@ -249,7 +249,7 @@ function keyVersionReport(
     kmsId,
     reservedAt: iso(reservedMs),
     rotatedAt: rotatedMs === 0 ? null : iso(rotatedMs),
-    requestId: rotation?.requestId ?? null,
+    requestId: requestOf(row),
     uses: uses.get(n) ?? NO_USES,
   };
 }

@@ -140,9 +140,33 @@ describe('a declaration', () => {
       owner: OWNER,
       kmsConnection: 'kms',
       rotateEveryMs: null,
+      answers: null,
       adopt: false,
     });
     await expect(call).rejects.toMatchObject({ code: 'KmsUnavailable', status: 503 });
+  });
+
+  test('with a request to rotate makes a first key that answers it, and is no rotation', async () => {
+    const schedule = { keyRotation: { interval: '24h' } };
+    const made = await declare({ ...schedule, requestId: 'r1' });
+    expect(made.body).toMatchObject({
+      keyVersion: 1,
+      nextRotationAt: new Date(1_000 + 86_400_000).toISOString(),
+      keyVersions: [{ n: 1, requestId: 'r1', rotatedAt: null }],
+    });
+    const rotate = async (requestId: string) => await ask('POST', 'buckets/docs/rotate', { requestId });
+    expect((await rotate('r1')).body).toMatchObject({ n: 1, state: 'Current' });
+    // What is declared of a bucket that has its key says nothing of that key.
+    await declare({ requestId: 'r2' });
+    expect((await rotate('r2')).body).toMatchObject({ n: 2, requestId: 'r2' });
+    expect((await rotate('r1')).body).toMatchObject({ n: 1, state: 'Readable' });
+    expect(kms.keys.size).toBe(2);
+  });
+
+  test('with a request to rotate answers it also with the first key of a plain bucket that it takes over', async () => {
+    await makePlain();
+    const taken = await declare({ adopt: true, requestId: 'r1' });
+    expect(taken.body).toMatchObject({ keyVersion: 1, keyVersions: [{ n: 1, requestId: 'r1' }] });
   });
 
   test('that was cut is resumed by the next, with the same key', async () => {
@@ -230,7 +254,7 @@ describe('a name', () => {
 
   test('goes to one of two threads that declare it at once', async () => {
     const second = administrationOf(life).keys;
-    const wish = { kmsConnection: 'kms', rotateEveryMs: null, adopt: false };
+    const wish = { kmsConnection: 'kms', rotateEveryMs: null, answers: null, adopt: false };
     const outcomes = await Promise.allSettled([
       administration.keys.declare('docs', { ...wish, owner: OWNER }),
       second.declare('docs', { ...wish, owner: 'team-b/docs' }),

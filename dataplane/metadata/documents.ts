@@ -63,4 +63,6 @@ export interface KeyVersionDocument {
   readonly attempt: Id | null;
   /** null: the first version of its bucket, which no rotation made. */
   readonly rotation: RotationMark | null;
+  /** A request to rotate that was known when a first version was made, which is as good as made by it; null: none was. */
+  readonly answers: string | null;
 }

@@ -82,7 +82,7 @@ export class FakeDataPlane implements AdminApi {
 
   async declareBucket(name: string, declaration: DeclareBucket): Promise<BucketReport> {
     return await this.#call(`declareBucket ${name}`, () => {
-      const { owner, kmsConnection, keyRotation, adopt = false } = declaration;
+      const { owner, kmsConnection, keyRotation, adopt = false, requestId = null } = declaration;
       const present = this.buckets.get(name);
       if (present !== undefined && present.owner !== owner && !adopt) throw refusal('BucketNameTaken');
       if (present?.state === 'Deleting') throw refusal('BucketDeleting');
@@ -93,7 +93,7 @@ export class FakeDataPlane implements AdminApi {
       const rotateEvery = keyRotation?.interval ?? null;
       const next: BucketReport =
         present === undefined
-          ? this.#newBucket(name, owner, kmsConnection, rotateEvery)
+          ? this.#newBucket(name, owner, kmsConnection, { rotateEvery, requestId })
           : { ...present, owner, kmsConnection, rotateEvery, encryption: 'AES256' };
       this.#store(name, next);
       return next;
@@ -202,14 +202,17 @@ export class FakeDataPlane implements AdminApi {
 
   /** A bucket that somebody made over S3, or another resource declared. */
   addBucket(name: string, changes: Partial<BucketReport> = {}): void {
-    this.buckets.set(name, { ...this.#newBucket(name, null, 'team-a/keysecure', null), ...changes });
+    this.buckets.set(name, { ...this.#newBucket(name, null, 'team-a/keysecure'), ...changes });
   }
 
   #newBucket(
     name: string,
     owner: string | null,
     kmsConnection: string,
-    rotateEvery: string | null,
+    {
+      rotateEvery = null,
+      requestId = null,
+    }: { readonly rotateEvery?: string | null; readonly requestId?: string | null } = {},
   ): BucketReport {
     this.#buckets += 1;
     const bucketId = this.#buckets.toString(16).padStart(32, '0');
@@ -225,7 +228,7 @@ export class FakeDataPlane implements AdminApi {
       nextRotationAt: null,
       createdAt: AT,
       usage: { objects: 0, bytes: 0 },
-      keyVersions: [version(bucketId, 1, { bucket: name, kmsConnection })],
+      keyVersions: [version(bucketId, 1, { bucket: name, kmsConnection, requestId })],
       rewrap: { state: 'Idle', done: 0, remaining: 0, damaged: 0, message: null },
     };
   }

@@ -4,7 +4,7 @@
  */
 import { createHash } from 'node:crypto';
 import type { EncryptedBucket } from '../../crds/encryptedbucket.ts';
-import type { BucketReport } from '../../dataplane/admin/schema/buckets.ts';
+import type { BucketReport, DeclareBucket } from '../../dataplane/admin/schema/buckets.ts';
 import { type AdminApi, AdminApiError, isOutage, isRefusal } from '../admin/adminApi.ts';
 import { keyOf, keyText } from '../kube/paths.ts';
 import type { ReasonOf } from './reasons.ts';
@@ -100,6 +100,7 @@ async function declarePermitted(
         kmsConnection,
         keyRotation: bucket.spec.keyRotation ?? null,
         adopt: mayAdopt(bucket),
+        ...known(bucket),
       },
       signal,
     );
@@ -129,6 +130,15 @@ async function declarePermitted(
 function mayAdopt({ metadata, spec, status }: EncryptedBucket): boolean {
   const settled = status.bucketUID !== undefined && status.observedGeneration === metadata.generation;
   return spec.adopt && !settled;
+}
+
+/**
+ * A request to rotate that stood there before the bucket is none: its first key is as new as it can be. A data plane before
+ * this field does not take it, so only a bucket that has not been seen yet is declared with it.
+ */
+function known(bucket: EncryptedBucket): Pick<DeclareBucket, 'requestId'> {
+  const requestId = bucket.status.bucketUID === undefined ? rotationAsked(bucket) : null;
+  return requestId === null ? {} : { requestId };
 }
 
 function judgeReport(report: BucketReport): Declared {
@@ -220,9 +230,16 @@ async function withdrawn(admin: AdminApi, bucket: EncryptedBucket, signal: Abort
   return { kind: 'Serving', report, note, rotated: null };
 }
 
-/** Names one request to rotate for ever: made of the resource's name, never of a UID, which a restore changes. */
-function rotationId(owner: string, value: string): string {
-  return createHash('sha256').update(`rotate-key\n${owner}\n${value}`).digest('hex');
+/**
+ * Names one request to rotate for ever: made of the resource's name, never of a UID, which a restore changes. null: none
+ * is asked for.
+ */
+function rotationAsked(bucket: EncryptedBucket): string | null {
+  const value = bucket.metadata.annotations?.[ROTATE_KEY] ?? '';
+  if (value === '') return null;
+  return createHash('sha256')
+    .update(`rotate-key\n${ownerOf(bucket)}\n${value}`)
+    .digest('hex');
 }
 
 async function rotateIfAsked(
@@ -231,9 +248,8 @@ async function rotateIfAsked(
   report: BucketReport,
   signal: AbortSignal,
 ): Promise<Declared> {
-  const asked = bucket.metadata.annotations?.[ROTATE_KEY] ?? '';
-  const requestId = rotationId(ownerOf(bucket), asked);
-  if (asked === '' || report.keyVersions.some((version) => version.requestId === requestId)) {
+  const requestId = rotationAsked(bucket);
+  if (requestId === null || report.keyVersions.some((version) => version.requestId === requestId)) {
     return { kind: 'Serving', report, note: null, rotated: null };
   }
   const name = bucketNameOf(bucket);

@@ -218,6 +218,42 @@ describe('a rotation of the key', () => {
     expect(world.status().key?.version).toBe(3);
   });
 
+  const ROTATE = { 'sealgate.io/rotate-key': '2030-02-01' };
+
+  test('that was asked for before there was a bucket is none; the next value is one', async () => {
+    const world = setUpBuckets();
+    world.declare();
+    world.annotate(ROTATE);
+    await world.fresh().reconcile(KEY, NEVER);
+    await world.fresh().reconcile(KEY, NEVER);
+    expect(world.status().key?.version).toBe(1);
+    expect(world.told).not.toContain('Normal KeyRotated');
+    world.annotate({ 'sealgate.io/rotate-key': '2030-03-01' });
+    await world.fresh().reconcile(KEY, NEVER);
+    expect(world.status().key?.version).toBe(2);
+  });
+
+  test.each([1, 2])(
+    'is not made again for a resource that is made again with its annotation, key version %i',
+    async (version) => {
+      const world = setUpBuckets();
+      world.declare();
+      if (version === 1) world.annotate(ROTATE);
+      await world.fresh().reconcile(KEY, NEVER);
+      if (version === 2) world.annotate(ROTATE);
+      await world.fresh().reconcile(KEY, NEVER);
+      expect(world.status().key?.version).toBe(version);
+      world.api.remove(ENCRYPTED_BUCKET, KEY);
+      await world.fresh().reconcile(KEY, NEVER);
+      expect(world.api.peek(ENCRYPTED_BUCKET, KEY)).toBeNull();
+      world.declare();
+      world.annotate(ROTATE);
+      await world.fresh().reconcile(KEY, NEVER);
+      await world.fresh().reconcile(KEY, NEVER);
+      expect(world.status().key?.version).toBe(version);
+    },
+  );
+
   test('waits for the KMS and says so, while the bucket stays ready', async () => {
     const world = await declared();
     world.dataPlane.kms = 'KmsUnavailable';

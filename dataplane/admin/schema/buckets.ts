@@ -2,6 +2,9 @@
 import { z } from 'zod';
 import { connectionName, durationText, owner, timestamp } from './scalars.ts';
 
+/** Names one rotation. */
+const requestId = z.string().min(1, 'must not be empty').max(128);
+
 /** PUT /admin/v1/buckets/{name}: idempotent; makes the bucket with its key, or replaces what differs; answers bucketReport. */
 export const declareBucket = z.strictObject({
   owner,
@@ -10,6 +13,8 @@ export const declareBucket = z.strictObject({
   kmsConnection: connectionName,
   /** How old the current key version may become; null: rotated only when asked. */
   keyRotation: z.strictObject({ interval: durationText }).nullable().default(null),
+  /** When this makes the first key, a rotation of this requestId is answered with it: it was asked for before there was a bucket. */
+  requestId: requestId.nullable().default(null),
   /** Takes over a bucket that this owner does not own: another's, or one made over S3 that is encrypted or empty. */
   adopt: z.boolean().default(false),
 });
@@ -84,7 +89,7 @@ export const deleteBucketQuery = z.strictObject({
 
 /** POST /admin/v1/buckets/{name}/rotate: idempotent by requestId; answers keyVersionReport. */
 export const rotateBucket = z.strictObject({
-  requestId: z.string().min(1, 'must not be empty').max(128),
+  requestId,
   toConnection: connectionName.nullish(),
 });
 

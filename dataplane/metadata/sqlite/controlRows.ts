@@ -52,6 +52,7 @@ const keyVersionSchema = z.object({
   attempt: id.nullable(),
   // Documents of an earlier build lack it.
   rotation: z.object({ requestId: z.string().nullable(), rotatedMs: z.number() }).nullable().default(null),
+  answers: z.string().nullable().default(null),
 });
 
 const base64 = z.base64();

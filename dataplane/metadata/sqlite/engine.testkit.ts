@@ -169,6 +169,7 @@ export function keyVersionOf(bucketUid: Id, changes: Partial<KeyVersionDocument>
     reservedMs: 1,
     attempt: null,
     rotation: null,
+    answers: null,
     ...changes,
   };
 }
