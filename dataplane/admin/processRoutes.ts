@@ -1,17 +1,18 @@
 /** The routes of the process as a whole: its status, and the epochs of those who administer it. */
 import { type AdminRoute, adminRoute, ok } from './route.ts';
 import { epochTaken, takeEpoch } from './schema/epoch.ts';
-import { status } from './schema/status.ts';
+import { status, statusQuery } from './schema/status.ts';
 
 export const processRoutes: readonly AdminRoute[] = [
   adminRoute({
     method: 'GET',
     path: '/admin/v1/status',
     operationId: 'getStatus',
-    summary: 'The process, its configuration and its KMS connections.',
+    summary: 'The process, its configuration and its KMS connections, or that one of them alone.',
+    query: statusQuery,
     answers: [{ status: 200, description: 'The status.', schema: status }],
     errors: [],
-    handle: async (services) => ok(await services.status()),
+    handle: async (services, { query: { connection } }) => ok(await services.status(connection ?? null)),
   }),
   adminRoute({
     method: 'POST',

@@ -14,7 +14,8 @@ export interface AdminServices {
   readonly keys: KeyAdministration;
   readonly accessKeys: AccessKeyAdministration;
   readonly epochs: Pick<Epochs, 'mutate' | 'take'>;
-  readonly status: () => Promise<Status>;
+  /** `connection`: of the KMS connections that one alone; null: all. */
+  readonly status: (connection: string | null) => Promise<Status>;
   /** Forgets the cached keys of a connection on every thread. Rejects with AdminError 'NoSuchConnection'. */
   readonly flush: (connection: string) => Promise<void>;
 }

@@ -119,13 +119,22 @@ export class KmsConnections {
     this.#connection(connection).cache.flush();
   }
 
-  status(): KmsConnectionStatus[] {
-    return [...this.#connections].map(([name, { client, cache }]) => ({
-      name,
-      endpoints: client.endpoints,
-      cachedKeys: cache.summary.keys,
-      clientCertificateExpiresMs: expiryOf(client.settings),
-    }));
+  /** Of all connections, or of that one if there is one of the name. */
+  status(only: string | null = null): KmsConnectionStatus[] {
+    const names = only === null ? [...this.#connections.keys()] : [only];
+    return names.flatMap((name) => {
+      const connection = this.#connections.get(name);
+      if (connection === undefined) return [];
+      const { client, cache } = connection;
+      return [
+        {
+          name,
+          endpoints: client.endpoints,
+          cachedKeys: cache.summary.keys,
+          clientCertificateExpiresMs: expiryOf(client.settings),
+        },
+      ];
+    });
   }
 
   async metrics(): Promise<MetricsJson> {

@@ -26,8 +26,8 @@ export interface KeyHolderOptions {
 export interface KeyHolder {
   /** A port for one worker; transfer it, and give it to connectKeyProvider there. */
   connect(): MessagePort;
-  /** Connections, their endpoints and the states of these. */
-  status(): Promise<readonly KmsConnectionStatus[]>;
+  /** Connections, their endpoints and the states of these; with a name of that one alone, or of none. */
+  status(connection?: string): Promise<readonly KmsConnectionStatus[]>;
   /** The `sealgate_kms_*` metrics as prom-client's JSON. */
   metrics(): Promise<MetricsJson>;
   /** Takes over new settings; see KmsConnections.update. Rejects with KmsError 'Refused', with nothing changed. */
@@ -114,7 +114,7 @@ export async function startKeyHolder(
       thread.postMessage(request, [port1]);
       return port2;
     },
-    status: async () => await ask({ kind: 'status' }),
+    status: async (connection) => await ask({ kind: 'status', connection: connection ?? null }),
     metrics: async () => await ask({ kind: 'metrics' }),
     updateConnections: async (changed) => await ask({ kind: 'update', connections: changed }),
     flush: async (connection) => await ask({ kind: 'flush', connection }),

@@ -79,7 +79,7 @@ export function serveHolder(
         connections.flush(request.connection);
         return null;
       case 'status':
-        return connections.status();
+        return connections.status(request.connection);
       case 'metrics':
         tellWorkers({ kind: 'tally' });
         return await connections.metrics();

@@ -49,7 +49,9 @@ export type ControlRequest =
   | { readonly kind: 'connect'; readonly port: MessagePort }
   | { readonly kind: 'update'; readonly id: number; readonly connections: readonly KmsConnectionSettings[] }
   | { readonly kind: 'flush'; readonly id: number; readonly connection: string }
-  | { readonly kind: 'status' | 'metrics' | 'close'; readonly id: number };
+  /** null: of all connections. */
+  | { readonly kind: 'status'; readonly id: number; readonly connection: string | null }
+  | { readonly kind: 'metrics' | 'close'; readonly id: number };
 
 export type LogLevel = 'debug' | 'info' | 'warn' | 'error';
 export type LogFields = Readonly<Record<string, string | number | boolean | null>>;

@@ -153,16 +153,11 @@ async function live({ config, workers, log, shutdown }: Life): Promise<void> {
     accessKeys: jobs.administration,
     epochs: new Epochs(jobs.administration),
     flush: (connection) => flushKeys(keys, connection),
-    status: () =>
-      collectStatus({
-        version,
-        incarnation,
-        startedMs,
-        workers,
-        phase: () => phase,
-        reloader: current,
-        keys,
-      }),
+    status: (connection) =>
+      collectStatus(
+        { version, incarnation, startedMs, workers, phase: () => phase, reloader: current, keys },
+        connection,
+      ),
     log,
   });
   ending.defer(() => admin.close());

@@ -26,19 +26,25 @@ function iso(ms: number): string {
   return new Date(ms).toISOString();
 }
 
-/** Rejects when the key holder or the disk cannot be asked. */
-export async function collectStatus(sources: StatusSources): Promise<Status> {
+/**
+ * `only`: of the KMS connections tell that one alone, so that what it costs does not grow with their number. Rejects when
+ * the key holder or the disk cannot be asked.
+ */
+export async function collectStatus(sources: StatusSources, only: string | null = null): Promise<Status> {
   const { inForce, loadedMs, refused } = sources.reloader;
   const { installation, metadata, blobs } = inForce.settings;
   const [kms, metadataFree, blobsFree, crypto] = await Promise.all([
-    sources.keys.status(),
+    sources.keys.status(only ?? undefined),
     freeBytes(dirname(metadata.path)),
     freeBytes(blobs.path),
     cryptoSupport(),
   ]);
-  const revisions = new Map(
-    inForce.connections.inForce.map((connection) => [connection.settings.name, connection.revision]),
+  const concerned = inForce.connections.inForce.filter(
+    ({ settings }) => only === null || settings.name === only,
   );
+  const revisions = new Map(concerned.map(({ settings, revision }) => [settings.name, revision]));
+  const nameOf = (file: string): string | null =>
+    inForce.connections.inForce.find((good) => good.file === file)?.settings.name ?? null;
   return {
     version: sources.version,
     installationId: installation.id,
@@ -66,12 +72,15 @@ export async function collectStatus(sources: StatusSources): Promise<Status> {
         message: lastError,
       })),
     })),
-    refusedConnections: inForce.connections.refused.map(({ file, problems, sinceMs }) => ({
-      file,
-      name: inForce.connections.inForce.find((good) => good.file === file)?.settings.name ?? null,
-      at: iso(sinceMs),
-      problems: [...problems],
-    })),
+    refusedConnections: inForce.connections.refused
+      .map(({ file, problems, sinceMs }) => ({
+        file,
+        name: nameOf(file),
+        at: iso(sinceMs),
+        problems: [...problems],
+      }))
+      // One that was never good has no name: it could be any.
+      .filter(({ name }) => only === null || name === null || name === only),
     storage: {
       metadata: { engine: metadata.engine, freeBytes: metadataFree },
       blobs: { engine: blobs.engine, freeBytes: blobsFree },

@@ -75,9 +75,12 @@ async function mount(files: Readonly<Record<string, string>>): Promise<void> {
   }
 }
 
-async function status(token = 'N'.repeat(40)): Promise<{ code: number; name: unknown; body: unknown }> {
+async function status(
+  token = 'N'.repeat(40),
+  query = '',
+): Promise<{ code: number; name: unknown; body: unknown }> {
   const headers = { authorization: `Bearer ${token}` };
-  const url = `${sealgate.adminEndpoint}/admin/v1/status`;
+  const url = `${sealgate.adminEndpoint}/admin/v1/status${query}`;
   const sent = request(url, { headers, agent: false, rejectUnauthorized: false });
   sent.end();
   const [answer] = (await once(sent, 'response')) as [IncomingMessage];
@@ -116,6 +119,22 @@ test('a new generation of the folder is in force within the second; what it brea
     ],
     refusedConnections: [{ file: 'team-a.ks.json', name: 'team-a/ks' }],
   });
+});
+
+test('the status of one connection tells of no other', async () => {
+  const told = async (connection: string): Promise<unknown> =>
+    (await status('N'.repeat(40), `?connection=${encodeURIComponent(connection)}`)).body;
+  expect(await told('team-b/ks')).toMatchObject({
+    config: { revision: 'main-1' },
+    kms: [{ name: 'team-b/ks', revision: 'r2', endpoints: [{ port: 1 }] }],
+    refusedConnections: [],
+  });
+  expect(await told('team-a/ks')).toMatchObject({
+    kms: [{ name: 'team-a/ks', revision: 'r1' }],
+    refusedConnections: [{ file: 'team-a.ks.json', name: 'team-a/ks' }],
+  });
+  expect(await told('team-c/none')).toMatchObject({ kms: [], refusedConnections: [] });
+  expect((await status('N'.repeat(40), '?connection=Not%20a%20name')).code).toBe(400);
 });
 
 test('a renewed certificate serves the admin port without a restart', async () => {

@@ -13,6 +13,8 @@ import type { Status } from '../../dataplane/admin/schema/status.ts';
 
 export interface AdminApi {
   status(signal?: AbortSignal): Promise<Status>;
+  /** The same, with no other KMS connection than this one; a data plane of an earlier version tells them all. */
+  statusOf(connection: string, signal?: AbortSignal): Promise<Status>;
   /** Takes the next epoch for a new leader, and resolves to it. */
   takeEpoch(holder: string, signal?: AbortSignal): Promise<number>;
   /** Makes the bucket with its key, or brings it to what is declared. May take as long as the KMS does. */

@@ -2,6 +2,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import { createServer, type Server } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { afterEach, expect, test } from 'vitest';
+import { podSays } from '../fleet/fleetScene.testkit.ts';
 import { AdminClient, type AdminRequest } from './adminClient.ts';
 import { testCertificate } from './certificate.testkit.ts';
 
@@ -79,6 +80,12 @@ test('a read carries the token and no epoch; a name with a slash stays one part 
   expect(seen[0]).toMatchObject({ method: 'GET', url: '/admin/v1/kms/team-a%2Fks' });
   expect(seen[0]?.headers.authorization).toBe('Bearer the-token');
   expect(seen[0]?.headers).not.toHaveProperty('sealgate-epoch');
+});
+
+test('the status can be that of one connection', async () => {
+  const { client, seen } = await setUp(json(200, podSays('r1', null)));
+  expect((await client.statusOf('team-a/ks')).config.revision).toBe('r1');
+  expect(seen[0]).toMatchObject({ method: 'GET', url: '/admin/v1/status?connection=team-a%2Fks' });
 });
 
 test.each([

@@ -84,6 +84,11 @@ export class AdminClient implements AdminApi {
     return (await this.#call({ method: 'GET', path: 'status', answer: status, signal })).body;
   }
 
+  async statusOf(connection: string, signal?: AbortSignal): Promise<Status> {
+    const path = `status?${new URLSearchParams({ connection }).toString()}`;
+    return (await this.#call({ method: 'GET', path, answer: status, signal })).body;
+  }
+
   async takeEpoch(holder: string, signal?: AbortSignal): Promise<number> {
     const call = { method: 'POST', path: 'epoch', body: { holder }, answer: epochTaken, signal } as const;
     return (await this.#call(call)).body.epoch;

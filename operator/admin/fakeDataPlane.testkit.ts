@@ -49,7 +49,18 @@ export class FakeDataPlane implements AdminApi {
   #buckets = 0;
 
   async status(): Promise<Status> {
-    return await this.#call('status', () => ({
+    return await this.#call('status', () => this.#status());
+  }
+
+  async statusOf(connection: string): Promise<Status> {
+    return await this.#call(`status ${connection}`, () => {
+      const { kms, ...status } = this.#status();
+      return { ...status, kms: kms.filter(({ name }) => name === connection) };
+    });
+  }
+
+  #status(): Status {
+    return {
       version: '0',
       installationId: '0'.repeat(32),
       incarnation: 'fake',
@@ -70,7 +81,7 @@ export class FakeDataPlane implements AdminApi {
       },
       crypto: { openssl: '3', aesNi: true },
       workers: 1,
-    }));
+    };
   }
 
   async takeEpoch(): Promise<number> {

@@ -28,7 +28,7 @@ export interface FleetView {
   readonly behind: readonly FleetPod[];
 }
 
-/** Asks every pod. `revision`: that of the files as rendered; null: there should be none. */
+/** Asks every pod, for this connection alone. `revision`: that of the files as rendered; null: there should be none. */
 export async function lookAtFleet(
   fleet: Fleet,
   key: ObjectKey,
@@ -36,7 +36,9 @@ export async function lookAtFleet(
   signal: AbortSignal,
 ): Promise<FleetView> {
   const pods = fleet.everyPod();
-  const answers = await Promise.all(pods.map(async (pod) => ({ pod, status: await statusOf(pod, signal) })));
+  const answers = await Promise.all(
+    pods.map(async (pod) => ({ pod, status: await statusOf(pod, key, signal) })),
+  );
   const answered = answers.flatMap(({ pod, status }) => (status === null ? [] : [{ pod, status }]));
   const behind = answered.filter(({ status }) => inForce(status, key) !== revision);
   const refusal = behind.map(({ status }) => refusedBy(status, key)).find((text) => text !== null);
@@ -49,10 +51,10 @@ export async function lookAtFleet(
   };
 }
 
-async function statusOf({ admin }: FleetPod, signal: AbortSignal): Promise<Status | null> {
+async function statusOf({ admin }: FleetPod, key: ObjectKey, signal: AbortSignal): Promise<Status | null> {
   if (admin === null) return null;
   try {
-    return await admin.status(signal);
+    return await admin.statusOf(connectionName(key), signal);
   } catch (error) {
     if (isOutage(error)) return null;
     throw error;

@@ -90,6 +90,17 @@ test('the steady state asks the API server nothing and writes nothing', async ()
   expect(world.told).toEqual(['Normal Ready']);
 });
 
+test('a look asks a pod for this connection alone, however many others there are', async () => {
+  const world = await inForce();
+  const { reconciler } = await reconcile(world);
+  for (let other = 0; other < 500; other += 1) world.dataPlane.connections.set(`team-b/c${other}`, 'r');
+  world.dataPlane.calls.length = 0;
+  await reconciler.reconcile(KEY, NEVER);
+  expect(world.dataPlane.calls).toEqual([`status ${NAME}`, `connectionUse ${NAME}`]);
+  expect((await world.dataPlane.statusOf(NAME)).kms).toHaveLength(1);
+  expect(world.condition('Ready')).toBe('True Ready');
+});
+
 test('a probe is made on change and about once a minute, and tells only news', async () => {
   const world = await inForce();
   const { reconciler, result } = await reconcile(world);

@@ -1,6 +1,12 @@
 /** GET /admin/v1/status, as far as clients read it; more fields may be told. */
 import { z } from 'zod';
-import { timestamp } from './scalars.ts';
+import { connectionName, timestamp } from './scalars.ts';
+
+/** GET /admin/v1/status?connection= */
+export const statusQuery = z.strictObject({
+  /** Of `kms` that one alone, and of `refusedConnections` those that can be its. */
+  connection: connectionName.optional(),
+});
 
 export const kmsEndpointStatus = z.object({
   host: z.string(),
