@@ -4,9 +4,9 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .PHONY: help demo cluster cluster-down test check soak bench image
 
-# Real servers and clients that the tests run against, from Debian.
+# Real servers and clients that the tests run against, and what shows them another day, from Debian.
 KMS := openssl python3 python3-cryptography python3-pykmip
-CLIENTS := python3-venv rclone restic s3cmd strace
+CLIENTS := libfaketime python3-venv rclone restic s3cmd strace
 # What a Kubernetes node runs, beside the programs that are built: only a machine that lets us make namespaces can use it.
 CLUSTER := busybox-static conntrack containerd containernetworking-plugins iproute2 ipset iptables nftables openssl python3 runc
 

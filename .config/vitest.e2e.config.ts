@@ -47,6 +47,7 @@ const SIDE_BY_SIDE = [
   'rawBytes',
   'recovery',
   'recoveryDamage',
+  'scheduledRotation',
   'scriptedKms',
 ].map(fileOf);
 

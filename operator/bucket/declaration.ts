@@ -30,8 +30,6 @@ export type Declared =
       readonly kind: 'Serving';
       readonly report: BucketReport;
       readonly note: KeyNote | null;
-      /** A key version that was made just now, on request. */
-      readonly rotated: number | null;
     }
   | {
       readonly kind: 'KeyFailed';
@@ -119,7 +117,7 @@ async function declarePermitted(
             reason: 'ConnectionNotReady',
             message: `The bucket works; its next key version cannot be made over ${kmsConnection} yet: ${refused.message}`,
           };
-    return { kind: 'Serving', report: existing, note, rotated: null };
+    return { kind: 'Serving', report: existing, note };
   }
 }
 
@@ -142,7 +140,7 @@ function known(bucket: EncryptedBucket): Pick<DeclareBucket, 'requestId'> {
 }
 
 function judgeReport(report: BucketReport): Declared {
-  if (report.state === 'Ready') return { kind: 'Serving', report, note: null, rotated: null };
+  if (report.state === 'Ready') return { kind: 'Serving', report, note: null };
   if (report.state === 'Creating')
     return keyFailed('Creating', 'The key of the bucket is being made', SOON_MS);
   if (report.state === 'Deleting') return bucketFailed('BeingPurged', BEING_PURGED, OUTAGE_MS);
@@ -227,7 +225,7 @@ async function withdrawn(admin: AdminApi, bucket: EncryptedBucket, signal: Abort
     message:
       'The bucket works with the keys that it has; the KMSConnection does not exist or does not permit this namespace any more, so no key version is made',
   };
-  return { kind: 'Serving', report, note, rotated: null };
+  return { kind: 'Serving', report, note };
 }
 
 /**
@@ -250,17 +248,17 @@ async function rotateIfAsked(
 ): Promise<Declared> {
   const requestId = rotationAsked(bucket);
   if (requestId === null || report.keyVersions.some((version) => version.requestId === requestId)) {
-    return { kind: 'Serving', report, note: null, rotated: null };
+    return { kind: 'Serving', report, note: null };
   }
   const name = bucketNameOf(bucket);
   try {
-    const { n } = await admin.rotateBucket(name, requestId, signal);
+    await admin.rotateBucket(name, requestId, signal);
     const after = await admin.bucket(name, signal);
-    return { kind: 'Serving', report: after ?? report, note: null, rotated: n };
+    return { kind: 'Serving', report: after ?? report, note: null };
   } catch (error) {
     const waits = isRefusal(error, 'KmsUnavailable', 'KmsRefused', 'RotationConflict', 'NoSuchConnection');
     if (!waits) throw error;
     const message = `The bucket works; the rotation that was asked for waits: ${error.message}`;
-    return { kind: 'Serving', report, note: { reason: 'RotationPending', message }, rotated: null };
+    return { kind: 'Serving', report, note: { reason: 'RotationPending', message } };
   }
 }

@@ -206,6 +206,15 @@ describe('a rewrap', () => {
 });
 
 describe('a rotation of the key', () => {
+  test('that nobody asked for, by the schedule say, is told once', async () => {
+    const world = await declared();
+    await world.dataPlane.rotateBucket('invoices', 'by the schedule');
+    await world.fresh().reconcile(KEY, NEVER);
+    await world.fresh().reconcile(KEY, NEVER);
+    expect(world.status()).toMatchObject({ key: { version: 2 } });
+    expect(world.told.filter((event) => event === 'Normal KeyRotated')).toHaveLength(1);
+  });
+
   test('is made once for each value of the annotation, whoever asks again', async () => {
     const world = await declared();
     world.annotate({ 'sealgate.io/rotate-key': '2030-02-01' });

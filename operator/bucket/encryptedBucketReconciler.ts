@@ -191,12 +191,14 @@ export class EncryptedBucketReconciler implements Reconciler {
     await this.#write(object, bucket, conditions, facts, signal);
     if (figuresWritten) this.#figuresWritten.set(owner, clock.steadyMs());
     if (declared.kind !== 'Serving') return;
-    const { rotated, report } = declared;
-    if (rotated !== null) {
-      const note = `New objects use key version ${rotated}`;
+    const { report } = declared;
+    const recreated = status.bucketUID !== undefined && status.bucketUID !== report.bucketId;
+    const before = status.key?.version;
+    if (!recreated && before !== undefined && (report.keyVersion ?? 0) > before) {
+      const note = `New objects use key version ${report.keyVersion}`;
       events.record(object, { type: 'Normal', reason: 'KeyRotated', action: 'RotateKey', note });
     }
-    if (status.bucketUID !== undefined && status.bucketUID !== report.bucketId) {
+    if (recreated) {
       const note = `The bucket that was here before is gone from the data plane; this is a new one of the same name`;
       events.record(object, { type: 'Warning', reason: 'BucketRecreated', action: 'Declare', note });
     }

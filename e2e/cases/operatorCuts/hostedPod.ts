@@ -29,9 +29,12 @@ export interface HostedPod {
   readonly process: Sealgate;
   /**
    * Ends the process as a crash does, and starts it again on the data as `meanwhile` leaves them in their folder; the
-   * pod's object follows.
+   * pod's object follows. `env`: of the new process.
    */
-  restart(meanwhile: (dataFolder: string) => Promise<void>): Promise<void>;
+  restart(
+    meanwhile: (dataFolder: string) => Promise<void>,
+    env?: Readonly<Record<string, string>>,
+  ): Promise<void>;
   /** Ends everything; the object stays. */
   close(): Promise<void>;
 }
@@ -81,7 +84,8 @@ export async function startHostedPod({
       config[name] = { ...z.record(z.string(), z.unknown()).parse(rendered[name]), listen };
     }
   };
-  const start = async (): Promise<Sealgate> => await startSealgate({ folder, configPatch });
+  const start = async (env: Readonly<Record<string, string>> = {}): Promise<Sealgate> =>
+    await startSealgate({ folder, configPatch, env });
   let running = await start();
   let mounting = Promise.resolve();
   const mountConnections = (): void => {
@@ -116,10 +120,10 @@ export async function startHostedPod({
     get process() {
       return running;
     },
-    restart: async (meanwhile) => {
+    restart: async (meanwhile, env) => {
       await running.kill();
       await meanwhile(running.dataFolder);
-      running = await start();
+      running = await start(env);
       await tell();
     },
     close: async () => {
