@@ -20,7 +20,8 @@ export default defineConfig({
     testTimeout: 20_000,
     coverage: {
       provider: 'v8',
-      include: ['dataplane/**/*.ts', 'operator/**/*.ts', 'crds/**/*.ts'],
+      // Floors are held for the data plane alone.
+      include: ['dataplane/**/*.ts'],
       exclude: ['**/*.test.ts', '**/*.testkit.ts', '**/vectors/**'],
       reporter: ['lcovonly'],
       reportsDirectory: 'coverage/unit',

@@ -10,14 +10,13 @@ const coverage = process.env['SEALGATE_COVERAGE'];
 const soak = process.env['SEALGATE_SOAK'] === '1';
 
 /** The long forms share nothing: their figures would be those of two cases. */
-const SIDE_BY_SIDE_WORKERS = soak ? 1 : 2;
+const TWO_WORKERS = soak ? 1 : 2;
 
 const fileOf = (name: string): string => `e2e/cases/${name}.test.ts`;
 
 /**
  * Cases that ask what is answered and stored, and not how soon: two of these files run at once, each on processes and
- * folders of its own. Most of their time they wait for processes to start. All others have the machine to themselves:
- * they measure time or memory, count what a loaded machine would change, or cut processes off under load.
+ * folders of its own, and beside them the cases on a cluster. Most of their time they wait for processes to start.
  */
 const SIDE_BY_SIDE = [
   'admissionPolicies',
@@ -67,6 +66,21 @@ const COVERED = [
   'post',
 ].map(fileOf);
 
+/**
+ * Cases whose limits are seconds, and that wait most of the time: two at once, and nothing else on the machine. All that
+ * is not named here has the machine to itself: it measures time or memory, or counts what a loaded machine would change.
+ */
+const IN_PAIRS = [
+  'crash',
+  'kmsFailover',
+  'kmsOverHttp',
+  'operatorCuts',
+  'operatorRuntime',
+  'races',
+  'reencrypt',
+  'ttlvFuzz',
+].map(fileOf);
+
 /** End-to-end cases: a real data plane, a real KMIP server, real clients, on two cores. */
 export default defineConfig({
   root,
@@ -80,7 +94,7 @@ export default defineConfig({
         test: {
           name: 'side by side',
           include: SIDE_BY_SIDE,
-          maxWorkers: SIDE_BY_SIDE_WORKERS,
+          maxWorkers: TWO_WORKERS,
           sequence: { groupOrder: 0 },
         },
       },
@@ -90,8 +104,17 @@ export default defineConfig({
           name: 'side by side, covered',
           include: COVERED,
           env: coverage === undefined ? {} : { NODE_V8_COVERAGE: coverage },
-          maxWorkers: SIDE_BY_SIDE_WORKERS,
+          maxWorkers: TWO_WORKERS,
           sequence: { groupOrder: 0 },
+        },
+      },
+      {
+        extends: true,
+        test: {
+          name: 'in pairs',
+          include: IN_PAIRS,
+          maxWorkers: TWO_WORKERS,
+          sequence: { groupOrder: 1 },
         },
       },
       {
@@ -100,9 +123,9 @@ export default defineConfig({
           name: 'alone',
           include: ['e2e/cases/**/*.test.ts'],
           // A cluster has a run of its own: .config/vitest.cluster.config.ts.
-          exclude: [...SIDE_BY_SIDE, ...COVERED, 'e2e/cases/cluster/**'],
+          exclude: [...SIDE_BY_SIDE, ...COVERED, ...IN_PAIRS, 'e2e/cases/cluster/**'],
           maxWorkers: 1,
-          sequence: { groupOrder: 1 },
+          sequence: { groupOrder: 2 },
         },
       },
     ],

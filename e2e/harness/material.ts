@@ -4,7 +4,6 @@
  * The search reads the files of a folder as they are on disk: databases, write-ahead logs, blobs, logs.
  */
 import { createHash, randomBytes } from 'node:crypto';
-import { createReadStream } from 'node:fs';
 import { mkdir, open, readdir, readFile, utimes } from 'node:fs/promises';
 import { dirname, join, relative } from 'node:path';
 
@@ -95,14 +94,25 @@ export async function expectSameFolder(expected: string, actual: string): Promis
   for (const name of names) await expectSameFile(join(expected, name), join(actual, name));
 }
 
+/** Read at once. */
+const PIECE_BYTES = 4 << 20;
+
 async function holds(path: string, needle: Buffer): Promise<boolean> {
-  let carried: Buffer = Buffer.alloc(0);
-  for await (const piece of createReadStream(path, { highWaterMark: 4 << 20 })) {
-    const bytes: Buffer = Buffer.concat([carried, piece]);
-    if (bytes.includes(needle)) return true;
-    carried = bytes.subarray(Math.max(0, bytes.length - needle.length + 1));
+  const overlap = needle.length - 1;
+  const bytes = Buffer.alloc(overlap + PIECE_BYTES);
+  const file = await open(path);
+  try {
+    for (let carried = 0; ; ) {
+      const { bytesRead } = await file.read(bytes, carried, PIECE_BYTES);
+      if (bytesRead === 0) return false;
+      const end = carried + bytesRead;
+      if (bytes.subarray(0, end).includes(needle)) return true;
+      carried = Math.min(overlap, end);
+      bytes.copyWithin(0, end - carried, end);
+    }
+  } finally {
+    await file.close();
   }
-  return false;
 }
 
 /** The files under `folder`, by path from it, that hold these bytes as they are. */

@@ -43,6 +43,7 @@ let cluster: Cluster;
 let before: string;
 let installation: Installation;
 let s3: S3Client;
+let reader: S3Client;
 /** Indexes in the audit log. */
 let uninstalledFrom = 0;
 let installedAnewFrom = 0;
@@ -70,7 +71,7 @@ async function runs(image: string): Promise<void> {
 
 /** Does something under load, and resolves when requests are served afterwards. */
 async function underLoad(name: string, done: () => Promise<void>): Promise<LoadReport & { lost: string[] }> {
-  const load: Load = await startLoad(s3, 'invoices', name);
+  const load: Load = await startLoad({ s3, reader, bucket: 'invoices', prefix: name });
   await done();
   await load.served();
   const report = await load.stop();
@@ -142,7 +143,9 @@ beforeAll(async () => {
   for (const name of ['invoices', 'spare', 'later']) await declareBucket(name);
   for (const name of ['spare', 'invoices']) {
     await installation.waitFor(`encryptedbucket/${name}`, 'Ready');
-    s3 = await installation.s3(await installation.secret(`${name}-s3`));
+    const secret = await installation.secret(`${name}-s3`);
+    s3 = await installation.s3(secret);
+    reader = await installation.s3(secret, { maxAttempts: 20 });
     await s3.send(new PutObjectCommand({ Bucket: name, Key: 'old.txt', Body: OLD }));
   }
 });

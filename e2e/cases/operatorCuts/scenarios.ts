@@ -112,7 +112,7 @@ export const cutScenarios: readonly CutScenario[] = [
     name: 'a new bucket',
     keysMade: 1,
     tidy: removed,
-    every: 9,
+    every: 5,
     prepare: async (stage) => await connected(stage),
     change: async (stage, name) => await declare(stage, name),
     settled: bucketReady,
@@ -122,7 +122,7 @@ export const cutScenarios: readonly CutScenario[] = [
     name: 'a rotation of the key',
     keysMade: 1,
     tidy: removed,
-    every: 9,
+    every: 5,
     prepare: async (stage, name) => await declared(stage, name),
     change: async (stage, name) => await annotate(stage, name, { 'sealgate.io/rotate-key': '1' }),
     settled: async ({ caches: { buckets } }, name) =>
@@ -146,7 +146,7 @@ export const cutScenarios: readonly CutScenario[] = [
   ...(['Retain', 'DeleteIfEmpty', 'Purge'] as const).map((deletionPolicy) => ({
     name: `a deletion with ${deletionPolicy}`,
     keysMade: 0,
-    every: 13,
+    every: 7,
     prepare: async (stage: CutStage, name: string) => {
       await declared(stage, name, { deletionPolicy });
       await annotate(stage, name, { 'sealgate.io/confirm-destroy': name });
@@ -159,7 +159,7 @@ export const cutScenarios: readonly CutScenario[] = [
   {
     name: 'a new connection',
     keysMade: 0,
-    every: 11,
+    every: 15,
     prepare: async () => await Promise.resolve(),
     change: async (stage, name) => await stage.connect(name),
     settled: connectionReady,

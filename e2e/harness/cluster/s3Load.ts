@@ -10,7 +10,6 @@ import { GetObjectCommand, PutObjectCommand, type S3Client } from '@aws-sdk/clie
 const PACE_MS = 20;
 /** After a failure: longer, because a new connection is tried each time. */
 const PACE_AFTER_FAILURE_MS = 200;
-/** A request without an answer for so long has failed. */
 const PATIENCE_MS = 3_000;
 const WRITERS = 2;
 
@@ -32,8 +31,20 @@ export interface Load {
   lost(): Promise<string[]>;
 }
 
-/** Starts it and resolves when it is served. `s3` must try each request once. */
-export async function startLoad(s3: S3Client, Bucket: string, prefix: string): Promise<Load> {
+export interface LoadOptions {
+  readonly s3: S3Client;
+  /** Reads back in the end: with tries enough, for a request that fails is no lost object. */
+  readonly reader: S3Client;
+  readonly bucket: string;
+  /** Of the keys. */
+  readonly prefix: string;
+  /** A request without an answer for so long has failed, with all its tries; default: 3 s. */
+  readonly patienceMs?: number;
+}
+
+/** Starts it and resolves when it is served. */
+export async function startLoad(options: LoadOptions): Promise<Load> {
+  const { s3, reader, bucket: Bucket, prefix, patienceMs = PATIENCE_MS } = options;
   const acknowledged: string[] = [];
   const failures: Record<string, number> = {};
   const ending = new AbortController();
@@ -63,15 +74,14 @@ export async function startLoad(s3: S3Client, Bucket: string, prefix: string): P
       return PACE_AFTER_FAILURE_MS;
     }
   };
-  const read = async (Key: string): Promise<void> => {
-    const { Body } = await s3.send(new GetObjectCommand({ Bucket, Key }), {
-      abortSignal: AbortSignal.timeout(PATIENCE_MS),
-    });
+  const read = async (client: S3Client, Key: string, abortSignal?: AbortSignal): Promise<void> => {
+    const limit = abortSignal === undefined ? {} : { abortSignal };
+    const { Body } = await client.send(new GetObjectCommand({ Bucket, Key }), limit);
     if ((await Body?.transformToString()) !== contentOf(Key)) throw new Error('other content');
   };
   const write = async (Key: string): Promise<void> => {
     await s3.send(new PutObjectCommand({ Bucket, Key, Body: contentOf(Key) }), {
-      abortSignal: AbortSignal.timeout(PATIENCE_MS),
+      abortSignal: AbortSignal.timeout(patienceMs),
     });
     acknowledged.push(Key);
   };
@@ -79,7 +89,8 @@ export async function startLoad(s3: S3Client, Bucket: string, prefix: string): P
     for (let count = 0; !ending.signal.aborted; count++) {
       await pause(await attempt(async () => await write(`${prefix}/${name}-${count}`)));
       const latest = acknowledged.at(-1);
-      if (latest !== undefined) await pause(await attempt(async () => await read(latest)));
+      if (latest === undefined) continue;
+      await pause(await attempt(async () => await read(s3, latest, AbortSignal.timeout(patienceMs))));
     }
   };
   const writers = Array.from({ length: WRITERS }, (_, index) => writer(String(index)));
@@ -98,7 +109,7 @@ export async function startLoad(s3: S3Client, Bucket: string, prefix: string): P
       const missing: string[] = [];
       for (const key of acknowledged) {
         try {
-          await read(key);
+          await read(reader, key);
         } catch (error) {
           missing.push(`${key}: ${String(error)}`);
         }
