@@ -22,7 +22,7 @@ cluster: ## a Kubernetes cluster that stays up, Sealgate installed and a bucket 
 	@.tools/install.sh packages
 	@if .tools/run.sh node e2e/cluster.ts needs-programs; then \
 	  .tools/install.sh debian $(CLUSTER) $(KMS) python3-venv; .tools/install.sh cluster; .tools/install.sh clients; fi
-	@.tools/run.sh node e2e/cluster.ts up $(if $(BARE),--bare)
+	@.tools/run.sh node --disable-warning=ExperimentalWarning e2e/cluster.ts up $(if $(BARE),--bare)
 
 cluster-down: ## takes that cluster away again, with everything in it
 	@.tools/install.sh packages

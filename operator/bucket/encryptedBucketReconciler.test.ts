@@ -202,6 +202,8 @@ describe('a rewrap', () => {
     await world.fresh().reconcile(KEY, NEVER);
     expect(world.condition('RewrapComplete')).toBe(expected);
     expect(world.condition('Ready')).toBe('True Ready');
+    const [, reason = ''] = expected.split(' ');
+    expect(world.told).toContain(`${reason === 'Rewrapping' ? 'Normal' : 'Warning'} ${reason}`);
   });
 });
 

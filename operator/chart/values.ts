@@ -56,7 +56,7 @@ const operator = z
     resources: resources
       .prefault({ requests: { cpu: '50m', memory: '256Mi' }, limits: { memory: '1Gi' } })
       .describe(
-        'requests and limits of the operator. It needs about 160 MiB for itself and 115 for each 1,000 buckets.',
+        'requests and limits of the operator. It takes about 160 MiB for itself and up to 190 for each 1,000 buckets.',
       ),
     runAsUser: z
       .int()
@@ -147,7 +147,7 @@ export const chartValues = z.strictObject({
     .max(64)
     .default([])
     .describe(
-      'Namespaces whose resources this installation serves. Empty: all. Two installations must not share one.',
+      'Namespaces whose resources this installation serves; they must exist. Empty: all. Two installations must not share one.',
     ),
   aggregateRoles: z
     .boolean()

@@ -29,6 +29,9 @@ export function nextConditions(
 /** Conditions for which a false is the good state. */
 const NEGATIVE: ReadonlySet<string> = new Set(['DeletionBlocked']);
 
+/** Reasons that tell of work that goes on by itself: nothing is wrong. */
+const UNDER_WAY = new Set(['Creating', 'Purging', 'Rewrapping']);
+
 /** Records one event for each of `types` whose status or reason changed; the first good state of all is news too. */
 export function recordTransitions(
   events: EventRecorder,
@@ -45,6 +48,7 @@ export function recordTransitions(
     // That nothing is being deleted, or nothing is known yet, is no news.
     if (status === 'Unknown' || (good && NEGATIVE.has(type))) continue;
     if (good && before === undefined && type !== 'Ready') continue;
-    events.record(object, { type: good ? 'Normal' : 'Warning', reason, action: 'Reconcile', note: message });
+    const severity = good || UNDER_WAY.has(reason) ? 'Normal' : 'Warning';
+    events.record(object, { type: severity, reason, action: 'Reconcile', note: message });
   }
 }
