@@ -26,6 +26,7 @@ const SIDE_BY_SIDE = [
   'badInput',
   'chart',
   'clients',
+  'crash',
   'customResources',
   'doctor',
   'doctorBadKms',
@@ -43,11 +44,14 @@ const SIDE_BY_SIDE = [
   'operatorProbe',
   'process',
   'processEnds',
+  'races',
   'rawBytes',
   'recovery',
   'recoveryDamage',
+  'reencrypt',
   'scheduledRotation',
   'scriptedKms',
+  'ttlvFuzz',
 ].map(fileOf);
 
 /**
@@ -71,14 +75,10 @@ const COVERED = [
  * is not named here has the machine to itself: it measures time or memory, or counts what a loaded machine would change.
  */
 const IN_PAIRS = [
-  'crash',
   'kmsFailover',
   'kmsOverHttp',
   'operatorCuts',
   'operatorRuntime',
-  'races',
-  'reencrypt',
-  'ttlvFuzz',
 ].map(fileOf);
 
 /** End-to-end cases: a real data plane, a real KMIP server, real clients, on two cores. */
