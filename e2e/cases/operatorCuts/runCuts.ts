@@ -24,7 +24,7 @@ export interface CutReport {
   /** Of the time without a cut. */
   readonly messages: readonly string[];
   readonly cuts: number;
-  /** Messages that were asked for and did not come. */
+  /** Messages that did not come in any of the times, because the change took fewer each time. */
   readonly missed: readonly string[];
 }
 
@@ -88,6 +88,8 @@ async function oneCut(stage: CutStage, scenario: CutScenario, name: string, orde
   await Promise.race([current.exited, scenario.settled(stage, name)]);
   // Either it has ended, or it has come to the end with fewer messages: then the order is taken back.
   const ended = current === operator.current ? await operator.order() : null;
+  if (ended !== null && ended.length >= (order.step ?? 0))
+    throw new Error('the message came, and nothing was cut');
   const end = ended !== null ? 'NotReached' : (await current.exited) === 'SIGKILL' ? 'Cut' : 'Lost';
   await scenario.settled(stage, name);
   await operator.leading();
