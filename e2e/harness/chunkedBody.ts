@@ -38,6 +38,8 @@ export function chunkedRequest(access: S3Access, request: ChunkedRequest): Buffe
   ];
   if (decoded !== null) headers.push(['x-amz-decoded-content-length', String(decoded)]);
   if (announced.length > 0) headers.push(['x-amz-trailer', announced.join(',')]);
+  // One time for all: a second may end between the signature of the chunks and that of the head.
+  const signedMs = Date.now();
   const signed = (extra: readonly (readonly [string, string])[]): Signed =>
     sign(access, {
       method: request.method,
@@ -45,6 +47,7 @@ export function chunkedRequest(access: S3Access, request: ChunkedRequest): Buffe
       ...(request.query === undefined ? {} : { query: request.query }),
       headers: [...headers, ...extra],
       payloadHash: form,
+      signedMs,
       withoutLength: true,
     });
   // Neither length nor transfer coding is signed, so the seed stays the same.

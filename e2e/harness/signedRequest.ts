@@ -19,6 +19,8 @@ export interface RawRequest {
   readonly payloadHash?: string;
   /** Put the signature into the query instead of the headers. */
   readonly presigned?: boolean;
+  /** When it is signed, in milliseconds since 1970; default: now. */
+  readonly signedMs?: number;
   /** Milliseconds added to the clock that signs. */
   readonly clockOffsetMs?: number;
   /** Sign with this secret instead of the access's own. */
@@ -63,7 +65,7 @@ export interface Signed {
 /** Signs a request; the parts are given back so that a test can sign chunks itself. */
 export function sign(access: S3Access, request: RawRequest): Signed {
   const url = new URL(access.endpoint);
-  const timestamp = new Date(Date.now() + (request.clockOffsetMs ?? 0))
+  const timestamp = new Date((request.signedMs ?? Date.now()) + (request.clockOffsetMs ?? 0))
     .toISOString()
     .replace(/[-:]|\.\d{3}/g, '');
   const date = timestamp.slice(0, 8);
