@@ -49,7 +49,6 @@ const SIDE_BY_SIDE = [
   'recovery',
   'recoveryDamage',
   'reencrypt',
-  'scheduledRotation',
   'scriptedKms',
   'ttlvFuzz',
 ].map(fileOf);

@@ -28,6 +28,14 @@ export interface ImageOptions {
   readonly revision?: string;
   /** Keeps packages and compressed layers; default: `image` in the project's cache folder. */
   readonly cacheFolder?: string;
+  /** Layers above the product's own, lower one first: an image made from this one, such as a test's. */
+  readonly above?: readonly ImageLayer[];
+}
+
+/** The files of one layer, and what its history calls it. */
+export interface ImageLayer {
+  readonly title: string;
+  readonly entries: readonly Entry[];
 }
 
 export interface BuiltImage {
@@ -42,9 +50,7 @@ export interface BuiltImage {
 }
 
 /** The layers by title, lower one first. @param cacheFolder keeps the npm packages */
-export function imageLayers(
-  cacheFolder = defaultCacheFolder(),
-): { readonly title: 'runtime' | 'app'; readonly entries: Entry[] }[] {
+export function imageLayers(cacheFolder = defaultCacheFolder()): ImageLayer[] {
   const node = pinnedNode(ROOT);
   return [
     { title: 'runtime', entries: runtimeLayer(node) },
@@ -54,10 +60,12 @@ export function imageLayers(
 
 /** Builds the image for this machine's architecture. What did not change since the last build is taken from the cache. */
 export function buildImage(options: ImageOptions): BuiltImage {
-  const { outFolder, revision, cacheFolder = defaultCacheFolder() } = options;
+  const { outFolder, revision, cacheFolder = defaultCacheFolder(), above = [] } = options;
   const product = productOf(ROOT);
   const architecture = architectureOf(process.arch);
-  const layers = imageLayers(cacheFolder).map(({ title, entries }) => layerOf(title, entries, cacheFolder));
+  const layers = [...imageLayers(cacheFolder), ...above].map(({ title, entries }) =>
+    layerOf(title, entries, cacheFolder),
+  );
   const image = manifestOf(imageConfig(containerSettings(product, revision), architecture, layers), layers);
   const contentHash = image.config.digest.slice('sha256:'.length, 'sha256:'.length + 12);
   const name = options.name ?? `${REPOSITORY}:${product.version}-${contentHash}`;

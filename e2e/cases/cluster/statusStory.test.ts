@@ -81,6 +81,9 @@ describe('a declared bucket', () => {
         endings.goesWithItsNamespace());
     });
 
+    test('gets a new key when the day of its schedule has come, and not before', () =>
+      story.keyIsRotatedBySchedule());
+
     test('keeps its connection, which waits, in force, when that is deleted', async () => {
       await new EndingStory(world).connectionIsHeld();
     });

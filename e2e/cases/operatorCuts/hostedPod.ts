@@ -29,12 +29,9 @@ export interface HostedPod {
   readonly process: Sealgate;
   /**
    * Ends the process as a crash does, and starts it again on the data as `meanwhile` leaves them in their folder; the
-   * pod's object follows. `env`: of the new process.
+   * pod's object follows.
    */
-  restart(
-    meanwhile: (dataFolder: string) => Promise<void>,
-    env?: Readonly<Record<string, string>>,
-  ): Promise<void>;
+  restart(meanwhile: (dataFolder: string) => Promise<void>): Promise<void>;
   /** Ends everything; the object stays. */
   close(): Promise<void>;
 }
@@ -84,8 +81,7 @@ export async function startHostedPod({
       config[name] = { ...z.record(z.string(), z.unknown()).parse(rendered[name]), listen };
     }
   };
-  const start = async (env: Readonly<Record<string, string>> = {}): Promise<Sealgate> =>
-    await startSealgate({ folder, configPatch, env });
+  const start = async (): Promise<Sealgate> => await startSealgate({ folder, configPatch });
   let running = await start();
   let mounting = Promise.resolve();
   const mountConnections = (): void => {
@@ -120,10 +116,10 @@ export async function startHostedPod({
     get process() {
       return running;
     },
-    restart: async (meanwhile, env) => {
+    restart: async (meanwhile) => {
       await running.kill();
       await meanwhile(running.dataFolder);
-      running = await start(env);
+      running = await start();
       await tell();
     },
     close: async () => {

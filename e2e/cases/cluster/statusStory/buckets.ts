@@ -218,6 +218,36 @@ export class BucketStory {
     expect((await this.#key(it)).version).toBe(2);
   }
 
+  /** Not before its time, and without being asked for. */
+  async keyIsRotatedBySchedule(): Promise<void> {
+    const { observer, installation } = this.#world;
+    const it = bucket('shop');
+    const before = await this.#key(it);
+    await this.#world.setCalendarAhead(23);
+    await this.#world.annotate(it, 'story/look=early');
+    await this.#told(it, READY);
+    expect(await this.#key(it)).toEqual(before);
+
+    await this.#world.setCalendarAhead(25);
+    // Since that pod started; one that had rotated too early would not again.
+    await observer.dataPlaneMetric(
+      'sealgate_bucket_key_rotations_total',
+      { result: 'ok' },
+      (value) => value === 1,
+    );
+    await this.#world.annotate(it, 'story/look=late');
+    await expect.poll(() => this.#key(it), LIMIT).toMatchObject({ version: 3, state: 'Current' });
+    const after = await this.#key(it);
+    expect(after.id).not.toBe(before.id);
+    expect(installation.kms.keyBytes(after.id)).toHaveLength(32);
+    await expect
+      .poll(() => observer.messages(it, 'KeyRotated'), LIMIT)
+      .toContain('New objects use key version 3');
+    await this.#told(it, READY);
+    await this.#world.setCalendarAhead(0);
+    expect(await get(this.shop, 'shop', 'kept')).toBe('from the beginning');
+  }
+
   /** What was stored has been sealed anew under the new key by then. */
   async isSealedAnew(): Promise<void> {
     await this.#told(bucket('shop'), { ...READY, RewrapComplete: 'True Complete' });

@@ -36,6 +36,7 @@ const eventList = z.object({
     z.object({
       type: z.string(),
       reason: z.string(),
+      note: z.string().default(''),
       regarding: z.object({ kind: z.string(), name: z.string() }),
     }),
   ),
@@ -102,12 +103,19 @@ export class Observer {
   }
 
   /** As `Warning Reason`. */
-  async events({ kind, name, namespace = this.#installation.team }: Which): Promise<string[]> {
+  async events(which: Which): Promise<string[]> {
+    return (await this.#eventsOf(which)).map(({ type, reason }) => `${type} ${reason}`);
+  }
+
+  /** What the events of that reason say. */
+  async messages(which: Which, wanted: string): Promise<string[]> {
+    return (await this.#eventsOf(which)).filter(({ reason }) => reason === wanted).map(({ note }) => note);
+  }
+
+  async #eventsOf({ kind, name, namespace = this.#installation.team }: Which) {
     const { body } = await this.api.send('GET', `/apis/events.k8s.io/v1/namespaces/${namespace}/events`);
-    return eventList
-      .parse(body)
-      .items.filter(({ regarding }) => regarding.kind === kind && regarding.name === name)
-      .map(({ type, reason }) => `${type} ${reason}`);
+    const { items } = eventList.parse(body);
+    return items.filter(({ regarding }) => regarding.kind === kind && regarding.name === name);
   }
 
   /** Those of the one operator. */

@@ -13,7 +13,9 @@ import {
 import { z } from 'zod';
 import type { CertificateFiles } from '../../../harness/certificates.ts';
 import { type Installation, installSealgate } from '../../../harness/cluster/installation.ts';
-import { sharedCluster, sharedImage } from '../../../harness/cluster/sharedCluster.ts';
+import { importDatedImage, LIBRARY_IN_IMAGE } from '../../../harness/cluster/productImage.ts';
+import { sharedCluster } from '../../../harness/cluster/sharedCluster.ts';
+import { hoursAhead } from '../../../harness/fakeTime.ts';
 import { Observer, type Which } from './observer.ts';
 
 const NAMESPACE = 'story';
@@ -52,7 +54,7 @@ export class World {
     const installation = await installSealgate({
       cluster,
       namespace: NAMESPACE,
-      image: sharedImage(),
+      image: await importDatedImage(cluster),
       watchNamespaces: [NAMESPACE, TEAM, OTHER, DOOMED],
       values: { 'fleet.defaultKmsConnection': `${TEAM}/${CONNECTION}` },
     });
@@ -144,6 +146,16 @@ export class World {
       },
     };
     await this.kubectl(['apply', '-f', '-'], JSON.stringify(object));
+  }
+
+  /** The data-plane pod is made anew with a calendar that is so far ahead. S3 requests are out of its time then. */
+  async setCalendarAhead(hours: number): Promise<void> {
+    const set = Object.entries(hoursAhead(hours, LIBRARY_IN_IMAGE)).map(
+      ([name, value]) => `${name}=${value}`,
+    );
+    const at = [`statefulset/${NAMESPACE}`, '-n', NAMESPACE];
+    await this.kubectl(['set', 'env', ...at, ...set]);
+    await this.kubectl(['rollout', 'status', ...at, '--timeout=60s']);
   }
 
   /** With the values of an access Secret. */
