@@ -78,6 +78,7 @@ const IN_PAIRS = [
   'kmsOverHttp',
   'operatorCuts',
   'operatorRuntime',
+  'rotation',
 ].map(fileOf);
 
 /** End-to-end cases: a real data plane, a real KMIP server, real clients, on two cores. */

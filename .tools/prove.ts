@@ -141,7 +141,8 @@ async function clusterCases(report: string, env: Readonly<Record<string, string>
     encoding: 'utf8',
   });
   if (status === 0) {
-    return await runStep(vitest(name, '.config/vitest.cluster.config.ts', report, { env }), root, say);
+    const config = '.config/vitest.cluster.config.ts';
+    return await runStep(vitest(name, config, report, { env, shown: true }), root, say);
   }
   const files = readdirSync(join(root, 'e2e/cases/cluster')).filter((file) => file.endsWith('.test.ts'));
   const tally = tallyOfSkipped(files.length, process.env['CI'] === 'true');
@@ -165,13 +166,18 @@ async function test(): Promise<Tally> {
   rmSync(reports, { recursive: true, force: true });
   const raw = join(reports, 'served-raw');
   mkdirSync(raw, { recursive: true });
-  const tallies = [await runSteps(sourceSteps(['--coverage']), 2, root, say)];
+  // The cluster waits for itself most of the time, and what runs beside it measures no time.
+  const onCluster = clusterCases('cluster.json', {});
+  const tallies = [
+    await runSteps(sourceSteps(['--coverage']), 2, root, say),
+    await runStep(
+      endToEnd(['side by side*'], 'e2e-side-by-side.json', { SEALGATE_COVERAGE: raw }),
+      root,
+      say,
+    ),
+  ];
   tallies.push(
-    // The cluster waits for itself most of the time, and these cases measure no time.
-    ...(await Promise.all([
-      clusterCases('cluster.json', {}),
-      runStep(endToEnd(['side by side*'], 'e2e-side-by-side.json', { SEALGATE_COVERAGE: raw }), root, say),
-    ])),
+    await onCluster,
     await runStep(endToEnd(['in pairs', 'alone'], 'e2e-alone.json'), root, say),
     await runStep(
       {

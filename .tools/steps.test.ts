@@ -28,6 +28,13 @@ describe('a step', () => {
     expect(bad.lines).toEqual([expect.stringContaining('FAILED bad'), 'something']);
   });
 
+  it('that is to be shown shows its output in any case, once it has ended', async () => {
+    const { lines, say } = quiet();
+    const command = ['sh', '-c', 'echo figures'];
+    await runStep({ name: 'long', command, shown: true }, process.cwd(), say);
+    expect(lines).toEqual([expect.stringContaining('ok     long'), 'figures']);
+  });
+
   it('can count by itself', async () => {
     const step = {
       name: 'x',

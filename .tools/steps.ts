@@ -20,6 +20,8 @@ export interface Step {
   readonly env?: Readonly<Record<string, string>>;
   /** Long steps show their output as it comes, short ones only when they fail. */
   readonly live?: boolean;
+  /** Shows its output when it has ended, however it ended: a long step beside one that is live. */
+  readonly shown?: boolean;
   /** Turns the end of the command into counts; without it the step counts as one. */
   readonly tally?: (exitCode: number) => Tally;
 }
@@ -55,7 +57,7 @@ export async function runStep(step: Step, root: string, say: (line: string) => v
   const tally = step.tally?.(exitCode) ?? { passed: exitCode === 0 ? 1 : 0, failed: exitCode === 0 ? 0 : 1 };
   const counts = step.tally === undefined ? '' : `  (${tally.passed} passed, ${tally.failed} failed)`;
   say(`${tally.failed === 0 ? 'ok    ' : 'FAILED'} ${step.name}  ${seconds} s${counts}`);
-  if (tally.failed > 0 && output !== '') say(output.trimEnd());
+  if ((tally.failed > 0 || step.shown === true) && output !== '') say(output.trimEnd());
   return tally;
 }
 

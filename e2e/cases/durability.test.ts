@@ -14,8 +14,25 @@ import { createBucket, sdkClient } from '../harness/clients.ts';
 import { startSealgate } from '../harness/sealgate.ts';
 import { checkTrace, TRACED_CALLS, type TraceReport } from '../harness/syscallTrace.ts';
 
+const SOAK = process.env['SEALGATE_SOAK'] === '1';
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 const BUCKET = 'durable';
+/** Syncs that are taken out, which the check must notice; all of them in the long form. */
+const BREACHES = [
+  ['the WAL', 'metadata/sqlite/connection.ts', 'PRAGMA synchronous = FULL', 'PRAGMA synchronous = NORMAL'],
+  [
+    'the blob',
+    'blobs/filesystem/fileWriter.ts',
+    'Promise.allSettled([this.#sync(), this.#syncDirectory()])',
+    'Promise.allSettled([this.#syncDirectory()])',
+  ],
+  [
+    'its folder',
+    'blobs/filesystem/fileWriter.ts',
+    'Promise.allSettled([this.#sync(), this.#syncDirectory()])',
+    'Promise.allSettled([this.#sync()])',
+  ],
+] as const;
 const PART_BYTES = 5 * 1024 * 1024;
 
 let folder = '';
@@ -102,24 +119,13 @@ describe('in the trace of the system calls', () => {
     expect(report.walWrites).toBeGreaterThanOrEqual(13);
   });
 
-  it.each([
-    [
-      'the blob',
-      'blobs/filesystem/fileWriter.ts',
-      'Promise.allSettled([this.#sync(), this.#syncDirectory()])',
-      'Promise.allSettled([this.#syncDirectory()])',
-    ],
-    [
-      'its folder',
-      'blobs/filesystem/fileWriter.ts',
-      'Promise.allSettled([this.#sync(), this.#syncDirectory()])',
-      'Promise.allSettled([this.#sync()])',
-    ],
-    ['the WAL', 'metadata/sqlite/connection.ts', 'PRAGMA synchronous = FULL', 'PRAGMA synchronous = NORMAL'],
-  ])('the check notices when the sync of %s is taken out', async (kind, file, from, to) => {
-    const name = kind.replaceAll(' ', '-');
-    const report = await trace(name, withoutSync(name, file, from, to));
-    expect(report.violations.some((violation) => violation.includes(kind))).toBe(true);
-    expect(report.violations.every((violation) => violation.includes(kind))).toBe(true);
-  });
+  it.each(SOAK ? BREACHES : BREACHES.slice(0, 1))(
+    'the check notices when the sync of %s is taken out',
+    async (kind, file, from, to) => {
+      const name = kind.replaceAll(' ', '-');
+      const report = await trace(name, withoutSync(name, file, from, to));
+      expect(report.violations.some((violation) => violation.includes(kind))).toBe(true);
+      expect(report.violations.every((violation) => violation.includes(kind))).toBe(true);
+    },
+  );
 });
