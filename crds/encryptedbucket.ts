@@ -77,7 +77,7 @@ const spec = z
       .boolean()
       .default(false)
       .describe(
-        'Take over an encrypted or empty bucket of this name that another resource or an S3 client has made. Needs the verb adopt on encryptedbuckets.',
+        'Take over an encrypted or empty bucket of this name that another resource or an S3 client has made. A resource that has had its bucket adopts no more. Needs the verb adopt on encryptedbuckets.',
       ),
     deletionPolicy: z
       .enum(['Retain', 'DeleteIfEmpty', 'Purge'])

@@ -122,13 +122,11 @@ async function declarePermitted(
 }
 
 /**
- * Whether a bucket of another owner may be taken over. Once: of two resources that want the same bucket the second one
- * gets it, and the first is told instead of taking it back, until somebody changes its spec.
+ * Whether a bucket of another owner may be taken over: only by a resource that never had one. The admission policy asks
+ * for the right to adopt when the field is set, and not again; a resource that could adopt a second time would take its
+ * bucket back from the next owner at any change that somebody without that right makes.
  */
-function mayAdopt({ metadata, spec, status }: EncryptedBucket): boolean {
-  const settled = status.bucketUID !== undefined && status.observedGeneration === metadata.generation;
-  return spec.adopt && !settled;
-}
+const mayAdopt = ({ spec, status }: EncryptedBucket): boolean => spec.adopt && status.bucketUID === undefined;
 
 /**
  * A request to rotate that stood there before the bucket is none: its first key is as new as it can be. A data plane before

@@ -362,6 +362,25 @@ describe('a name that another owner has', () => {
     expect(world.secret()).not.toBeNull();
   });
 
+  test('is not taken back by a change of the spec, only by a resource that is made anew', async () => {
+    const world = await declared({ adopt: true, access: ACCESS });
+    world.dataPlane.change('invoices', { owner: 'team-b/heir' });
+    const reconciler = world.fresh();
+    await reconciler.reconcile(KEY, NEVER);
+    world.declare({ adopt: true, keyRotation: { interval: '24h' } });
+    await reconciler.reconcile(KEY, NEVER);
+    world.declare({ adopt: true, keyRotation: { interval: '48h' } });
+    await world.fresh().reconcile(KEY, NEVER);
+    expect(world.dataPlane.buckets.get('invoices')?.owner).toBe('team-b/heir');
+    expect(world.condition('Ready')).toBe('False BucketTakenOver');
+    world.api.remove(ENCRYPTED_BUCKET, KEY);
+    await world.fresh().reconcile(KEY, NEVER);
+    world.declare({ adopt: true });
+    await world.fresh().reconcile(KEY, NEVER);
+    expect(world.condition('Ready')).toBe('True Ready');
+    expect(world.dataPlane.buckets.get('invoices')?.owner).toBe(OWNER);
+  });
+
   test('is refused without adopt', async () => {
     const world = setUpBuckets();
     world.dataPlane.addBucket('invoices', { owner: 'team-b/other' });
