@@ -24,6 +24,13 @@ export interface KeyNote {
   readonly message: string;
 }
 
+interface Failure {
+  readonly message: string;
+  readonly retryMs: number;
+  /** The bucket of this name is another owner's, who would not want it to be read with our keys. */
+  readonly isAnothers: boolean;
+}
+
 export type Declared =
   /** The bucket is there and ours. */
   | {
@@ -31,18 +38,8 @@ export type Declared =
       readonly report: BucketReport;
       readonly note: KeyNote | null;
     }
-  | {
-      readonly kind: 'KeyFailed';
-      readonly reason: ReasonOf<'KeyReady'>;
-      readonly message: string;
-      readonly retryMs: number;
-    }
-  | {
-      readonly kind: 'BucketFailed';
-      readonly reason: ReasonOf<'BucketReady'>;
-      readonly message: string;
-      readonly retryMs: number;
-    }
+  | (Failure & { readonly kind: 'KeyFailed'; readonly reason: ReasonOf<'KeyReady'> })
+  | (Failure & { readonly kind: 'BucketFailed'; readonly reason: ReasonOf<'BucketReady'> })
   /** The data plane could not be asked. */
   | { readonly kind: 'Outage' };
 
@@ -51,12 +48,14 @@ const keyFailed = (reason: ReasonOf<'KeyReady'>, message: string, retryMs: numbe
   reason,
   message,
   retryMs,
+  isAnothers: false,
 });
 const bucketFailed = (reason: ReasonOf<'BucketReady'>, message: string, retryMs: number): Declared => ({
   kind: 'BucketFailed',
   reason,
   message,
   retryMs,
+  isAnothers: reason === 'BucketNameTaken' || reason === 'BucketTakenOver',
 });
 
 const SOON_MS = 2_000;
@@ -108,8 +107,8 @@ async function declarePermitted(
     if (refused === null) throw error;
     if (refused.kind !== 'KeyFailed') return refused;
     // What is wrong is the connection, and that is told there: a bucket that has its key goes on as it is.
-    const existing = await own(admin, bucket, signal);
-    if (existing === null) return refused;
+    const { own: existing, isAnothers } = await existingBucket(admin, bucket, signal);
+    if (existing === null) return { ...refused, isAnothers };
     const note: KeyNote | null =
       existing.kmsConnection === kmsConnection
         ? null
@@ -184,26 +183,27 @@ function judgeRefusal(
 
 const sentence = (text: string): string => `${text.slice(0, 1).toUpperCase()}${text.slice(1)}`;
 
-/** The bucket as it is, if it is this resource's and has its key. */
-async function own(
+/** The bucket as it is. `own`: null unless it is this resource's and has its key. */
+async function existingBucket(
   admin: AdminApi,
   bucket: EncryptedBucket,
   signal: AbortSignal,
-): Promise<BucketReport | null> {
+): Promise<{ readonly own: BucketReport | null; readonly isAnothers: boolean }> {
   const report = await admin.bucket(bucketNameOf(bucket), signal);
-  return report !== null && report.owner === ownerOf(bucket) && report.state === 'Ready' ? report : null;
+  // Of a damaged one the owner is not told.
+  if (report === null || report.state === 'Damaged') return { own: null, isAnothers: false };
+  if (report.owner !== ownerOf(bucket)) return { own: null, isAnothers: true };
+  return { own: report.state === 'Ready' ? report : null, isAnothers: false };
 }
 
 /** Without the right reference nothing new is made: no bucket, and no key version by request or by schedule. */
 async function withdrawn(admin: AdminApi, bucket: EncryptedBucket, signal: AbortSignal): Promise<Declared> {
-  let report = await own(admin, bucket, signal);
-  if (report === null) {
-    return keyFailed(
-      'RefNotPermitted',
-      'The KMSConnection does not exist, or does not permit this namespace',
-      LASTING_MS,
-    );
+  const { own, isAnothers } = await existingBucket(admin, bucket, signal);
+  if (own === null) {
+    const message = 'The KMSConnection does not exist, or does not permit this namespace';
+    return { kind: 'KeyFailed', reason: 'RefNotPermitted', message, retryMs: LASTING_MS, isAnothers };
   }
+  let report = own;
   if (report.rotateEvery !== null && report.kmsConnection !== null) {
     const declaration = {
       owner: ownerOf(bucket),

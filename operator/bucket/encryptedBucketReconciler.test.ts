@@ -381,6 +381,33 @@ describe('a name that another owner has', () => {
     expect(world.dataPlane.buckets.get('invoices')?.owner).toBe(OWNER);
   });
 
+  const withdraw = (world: BucketWorld): void =>
+    world.api.remove(KMS_CONNECTION, { namespace: 'team-a', name: 'keysecure' });
+  const loseConnection = (world: BucketWorld): void => {
+    world.dataPlane.around = async (call, act) => {
+      await Promise.resolve();
+      if (call.startsWith('declareBucket')) throw refusal('NoSuchConnection');
+      return act();
+    };
+  };
+
+  test.each([
+    ['is not permitted any more', withdraw, 'False RefNotPermitted'],
+    ['names no connection in force', loseConnection, 'False ConnectionNotReady'],
+  ])('ends the keys of the former owner, also when its reference %s', async (_what, change, expected) => {
+    const world = await declared({ access: ACCESS });
+    change(world);
+    const reconciler = world.fresh();
+    await reconciler.reconcile(KEY, NEVER);
+    expect(world.keyIds()).toHaveLength(1);
+    world.dataPlane.change('invoices', { owner: 'team-b/heir' });
+    await reconciler.reconcile(KEY, NEVER);
+    expect(world.condition('Ready')).toBe(expected);
+    expect(world.keyIds()).toEqual([]);
+    await reconciler.reconcile(KEY, NEVER);
+    expect(world.keyIds()).toEqual([]);
+  });
+
   test('is refused without adopt', async () => {
     const world = setUpBuckets();
     world.dataPlane.addBucket('invoices', { owner: 'team-b/other' });

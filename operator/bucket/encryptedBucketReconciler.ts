@@ -106,11 +106,8 @@ export class EncryptedBucketReconciler implements Reconciler {
     signal: AbortSignal,
   ): Promise<AccessOutcome | null> {
     if (declared.kind === 'Serving') return await this.#access.reconcile(admin, bucket, endpoint, signal);
-    // Whose bucket it is now would not want to be read with our keys.
-    const lost =
-      declared.kind === 'BucketFailed' &&
-      (declared.reason === 'BucketNameTaken' || declared.reason === 'BucketTakenOver');
-    if (lost) await this.#access.revokeAll(admin, ownerOf(bucket), signal);
+    const isAnothers = declared.kind !== 'Outage' && declared.isAnothers;
+    if (isAnothers) await this.#access.revokeAll(admin, ownerOf(bucket), signal);
     return null;
   }
 
