@@ -66,6 +66,8 @@ describe('deleting the resource', () => {
     world.annotate({ 'sealgate.io/confirm-destroy': 'invoices' });
     await again(world);
     expect(world.condition('DeletionBlocked')).toBe('True Purging');
+    // The name is free as soon as the purge ends, whoever takes it next.
+    expect(world.keyIds()).toEqual([]);
     await again(world);
     expect(isGone(world)).toBe(true);
     expect(world.dataPlane.buckets.size).toBe(0);

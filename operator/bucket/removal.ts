@@ -1,6 +1,7 @@
 /**
  * What deleting an EncryptedBucket does to its bucket, its keys and its Secrets. Owns what must be confirmed and the
- * order: the bucket first, so that a deletion that waits takes nobody's access away; then keys, then Secrets.
+ * order: the bucket first, so that a deletion that waits takes nobody's access away; then keys, also while the bucket is
+ * being purged; then Secrets.
  */
 import type { EncryptedBucket } from '../../crds/encryptedbucket.ts';
 import { type AdminApi, AdminApiError, isOutage } from '../admin/adminApi.ts';
@@ -12,9 +13,13 @@ import { bucketNameOf, ownerOf } from './declaration.ts';
 
 const CONFIRM = 'sealgate.io/confirm-destroy';
 
-export type Removal =
-  | { readonly kind: 'Done' }
-  | { readonly kind: 'Waits'; readonly view: NonNullable<DeletionView>; readonly retryMs: number };
+interface Waiting {
+  readonly kind: 'Waits';
+  readonly view: NonNullable<DeletionView>;
+  readonly retryMs: number;
+}
+
+export type Removal = { readonly kind: 'Done' } | Waiting;
 
 const SOON_MS = 2_000;
 const OUTAGE_MS = 5_000;
@@ -22,7 +27,7 @@ const OUTAGE_MS = 5_000;
 const EMPTIED_MS = 10_000;
 const LASTING_MS = 60_000;
 
-const waits = (reason: NonNullable<DeletionView>['reason'], message: string, retryMs: number): Removal => ({
+const waits = (reason: NonNullable<DeletionView>['reason'], message: string, retryMs: number): Waiting => ({
   kind: 'Waits',
   view: { reason, message },
   retryMs,
@@ -50,6 +55,9 @@ export async function remove(
   try {
     if (!forced) {
       const waiting = await removeBucket(admin, bucket, signal);
+      const purges = waiting?.view.reason === 'Purging';
+      // When the purge ends the name is free, and whoever takes it must not be read with our keys until the next look.
+      if (purges && admin !== null) await access.revokeAll(admin, owner, signal);
       if (waiting !== null) return waiting;
     }
     if (admin === null) throw new AdminApiError('Unreachable', 0, 'no data-plane pod runs');
@@ -76,7 +84,7 @@ async function removeBucket(
   admin: AdminApi | null,
   bucket: EncryptedBucket,
   signal: AbortSignal,
-): Promise<Removal | null> {
+): Promise<Waiting | null> {
   const name = bucketNameOf(bucket);
   const { deletionPolicy } = bucket.spec;
   if (deletionPolicy === 'Retain') return null;
@@ -100,7 +108,7 @@ async function removeBucket(
 }
 
 /** Null: there is nothing of ours to delete. Throws what another try may settle. */
-function judgeRefusal(error: AdminApiError): Removal | null {
+function judgeRefusal(error: AdminApiError): Waiting | null {
   switch (error.code) {
     // It was never made, or was taken over.
     case 'BucketNameTaken':
