@@ -15,6 +15,7 @@ import { keyOf, keyText } from '../kube/paths.ts';
 import type { KubeObject, ObjectKey } from '../kube/resource.ts';
 import { addFinalizer, hasFinalizer, removeFinalizer } from '../runtime/finalizer.ts';
 import { type Judgement, nextConditions, recordTransitions } from '../runtime/judgement.ts';
+import { readLeaving } from '../runtime/leaving.ts';
 import type { EventRecorder, ReconcileResult, Reconciler } from '../runtime/reconciler.ts';
 import { StatusWriter } from '../runtime/status.ts';
 import { AccessEntries, type AccessOutcome } from './access/accessEntries.ts';
@@ -129,8 +130,10 @@ export class EncryptedBucketReconciler implements Reconciler {
     );
   }
 
-  async #leave(object: KubeObject, signal: AbortSignal): Promise<ReconcileResult> {
+  async #leave(cached: KubeObject, signal: AbortSignal): Promise<ReconcileResult> {
     const { kube, fleet, clock, namespaces } = this.#deps;
+    const object = await readLeaving(kube, ENCRYPTED_BUCKET, cached, { finalizer: FINALIZER, signal });
+    if (object === null) return {};
     const bucket = parseEncryptedBucket(object);
     const namespace = namespaces.get({ namespace: '', name: bucket.metadata.namespace });
     const namespaceEnds = namespace?.metadata.deletionTimestamp !== undefined;

@@ -159,3 +159,58 @@ test('a resource that was let go, and that the cache still shows, is not looked 
   await reconciler.reconcile(KEY, NEVER);
   expect(world.dataPlane.calls).toEqual([]);
 });
+
+describe('a cache that is behind the API server, as after a watch that stood still', () => {
+  const CONFIRMED = { 'sealgate.io/confirm-destroy': 'invoices' };
+
+  /** A full bucket, and its resource as the cache still shows it: about to be purged. */
+  async function purging(): Promise<BucketWorld> {
+    const world = setUpBuckets();
+    world.declare({ deletionPolicy: 'Purge', access: ACCESS });
+    await again(world);
+    world.dataPlane.change('invoices', { usage: { objects: 5, bytes: 5 } });
+    world.annotate(CONFIRMED);
+    world.api.remove(ENCRYPTED_BUCKET, KEY);
+    return world;
+  }
+
+  async function behind(world: BucketWorld, change: () => void): Promise<void> {
+    const shown = world.buckets.get(KEY);
+    if (shown === undefined) throw new Error('it went without its finalizer');
+    change();
+    world.buckets.upsert(shown);
+    world.dataPlane.calls.length = 0;
+    await again(world);
+  }
+
+  const withoutFinalizer = (world: BucketWorld): void => {
+    world.api.edit(ENCRYPTED_BUCKET, KEY, { metadata: { finalizers: [] } });
+  };
+
+  test.each([
+    ['is gone', withoutFinalizer],
+    [
+      'was made again',
+      (world: BucketWorld): void => {
+        withoutFinalizer(world);
+        world.declare({ deletionPolicy: 'Purge', access: ACCESS });
+      },
+    ],
+  ])('takes nothing from a resource that %s', async (_what, change) => {
+    const world = await purging();
+    await behind(world, () => change(world));
+    expect(world.dataPlane.calls).toEqual([]);
+    expect(world.dataPlane.buckets.get('invoices')?.state).toBe('Ready');
+    expect(world.keyIds()).toHaveLength(1);
+  });
+
+  test('obeys the policy that was written last', async () => {
+    const world = await purging();
+    await behind(world, () => world.declare({ deletionPolicy: 'Retain', access: ACCESS }));
+    expect(isGone(world)).toBe(true);
+    expect(world.dataPlane.buckets.get('invoices')).toMatchObject({
+      state: 'Ready',
+      usage: { objects: 5 },
+    });
+  });
+});

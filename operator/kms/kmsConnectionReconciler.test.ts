@@ -377,6 +377,19 @@ describe('deleting a connection', () => {
     expect(isGone(world)).toBe(true);
     expect(world.rendered()).toEqual({});
   });
+
+  test('that was made again since the cache last heard of it leaves it in force', async () => {
+    const world = await inForce();
+    world.api.remove(KMS_CONNECTION, KEY);
+    const shown = world.connections.get(KEY);
+    if (shown === undefined) throw new Error('it went without its finalizer');
+    world.api.edit(KMS_CONNECTION, KEY, { metadata: { finalizers: [] } });
+    world.declare();
+    world.connections.upsert(shown);
+    await reconcile(world);
+    expect(Object.keys(world.rendered())).toHaveLength(4);
+    expect(world.dataPlane.connections.has(NAME)).toBe(true);
+  });
 });
 
 test('no condition or event holds a key or a password', async () => {

@@ -15,6 +15,7 @@ import type { Cache, KubeApi } from '../kube/kubeApi.ts';
 import type { KubeObject, ObjectKey } from '../kube/resource.ts';
 import { addFinalizer, hasFinalizer, removeFinalizer } from '../runtime/finalizer.ts';
 import { nextConditions, recordTransitions } from '../runtime/judgement.ts';
+import { readLeaving } from '../runtime/leaving.ts';
 import type { EventRecorder, ReconcileResult, Reconciler } from '../runtime/reconciler.ts';
 import { StatusWriter } from '../runtime/status.ts';
 import { isWorthWriting } from '../runtime/steadyFigure.ts';
@@ -120,7 +121,10 @@ export class KmsConnectionReconciler implements Reconciler {
    * Takes the files away once no key hangs on the connection, waits until no pod has it any more, and looks again: a
    * key that was made in between brings the files back. Only then does the resource go.
    */
-  async #leave(key: ObjectKey, object: KubeObject, signal: AbortSignal): Promise<ReconcileResult> {
+  async #leave(key: ObjectKey, cached: KubeObject, signal: AbortSignal): Promise<ReconcileResult> {
+    const { kube } = this.#deps;
+    const object = await readLeaving(kube, KMS_CONNECTION, cached, { finalizer: FINALIZER, signal });
+    if (object === null) return {};
     const forced = object.metadata.annotations?.[FORCE_DELETE] === 'true';
     const blocked = forced ? null : await this.#use(key, signal);
     if (blocked !== null) return await this.#keep(key, object, blocked, signal);

@@ -1,9 +1,9 @@
 {{/* What the operator does with resources of tenants: in every namespace, or in those that it watches. */}}
 {{- define "sealgate.resourceRules" -}}
-# Patched: finalizers and the annotations that confirm a step.
+# Patched: finalizers and the annotations that confirm a step. Read one by one: what is being deleted.
 - apiGroups: [sealgate.io]
   resources: [kmsconnections, encryptedbuckets]
-  verbs: [list, watch, patch]
+  verbs: [get, list, watch, patch]
 - apiGroups: [sealgate.io]
   resources: [kmsconnections/status, encryptedbuckets/status]
   verbs: [patch]
