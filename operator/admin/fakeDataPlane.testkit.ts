@@ -40,6 +40,8 @@ export class FakeDataPlane implements AdminApi {
   readonly connections = new Map<string, string | null>();
   refusedConnections: Status['refusedConnections'] = [];
   kms: 'Up' | 'KmsUnavailable' | 'KmsRefused' = 'Up';
+  /** The key version that a rotation leaves when the KMS fails it; null: none. */
+  failedRotation: 'Creating' | 'Destroyed' | null = null;
   reachable = true;
   /** Purges take until this is called as often as they are to be seen under way. */
   purgeSteps = 1;
@@ -139,16 +141,27 @@ export class FakeDataPlane implements AdminApi {
     return await this.#call(`rotateBucket ${name}`, () => {
       const present = this.buckets.get(name);
       if (present === undefined) throw refusal('NoSuchBucket');
-      const done = present.keyVersions.find((version) => version.requestId === requestId);
-      if (done !== undefined) return done;
-      if (this.kms !== 'Up') throw refusal(this.kms);
-      const made = version(present.bucketId, present.keyVersions.length + 1, {
+      const asked = present.keyVersions.findLast((version) => version.requestId === requestId);
+      if (asked !== undefined && asked.state !== 'Creating') return asked;
+      const made = version(present.bucketId, asked?.n ?? present.keyVersions.length + 1, {
         bucket: name,
         kmsConnection: present.kmsConnection ?? '',
         requestId,
         rotatedAt: AT,
       });
-      const older = present.keyVersions.map((older) => ({ ...older, state: 'Readable' as const }));
+      const others = present.keyVersions.filter((version) => version !== asked);
+      if (this.kms !== 'Up') {
+        if (this.failedRotation !== null) {
+          const { failedRotation: state } = this;
+          const left = { ...made, state, kmsId: null, rotatedAt: null };
+          const row = state === 'Creating' ? left : { ...left, requestId: null };
+          this.#store(name, { ...present, keyVersions: [...others, row] });
+        }
+        throw refusal(this.kms);
+      }
+      const older = others.map((older) =>
+        older.state === 'Current' ? { ...older, state: 'Readable' as const } : older,
+      );
       this.#store(name, { ...present, keyVersion: made.n, keyVersions: [...older, made] });
       return made;
     });

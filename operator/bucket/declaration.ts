@@ -238,6 +238,15 @@ function rotationAsked(bucket: EncryptedBucket): string | null {
     .digest('hex');
 }
 
+/** Whether the key of that request was made: one that is only begun may need to be asked for again, over a new connection say. */
+function isAnswered({ keyVersions }: BucketReport, requestId: string): boolean {
+  // The newest: one that was given up for another connection may stand before it.
+  const [newest] = keyVersions
+    .filter((version) => version.requestId === requestId)
+    .toSorted((a, b) => b.n - a.n);
+  return newest !== undefined && newest.state !== 'Creating';
+}
+
 async function rotateIfAsked(
   admin: AdminApi,
   bucket: EncryptedBucket,
@@ -245,9 +254,7 @@ async function rotateIfAsked(
   signal: AbortSignal,
 ): Promise<Declared> {
   const requestId = rotationAsked(bucket);
-  if (requestId === null || report.keyVersions.some((version) => version.requestId === requestId)) {
-    return { kind: 'Serving', report, note: null };
-  }
+  if (requestId === null || isAnswered(report, requestId)) return { kind: 'Serving', report, note: null };
   const name = bucketNameOf(bucket);
   try {
     await admin.rotateBucket(name, requestId, signal);

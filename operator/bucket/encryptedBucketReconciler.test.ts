@@ -276,6 +276,43 @@ describe('a rotation of the key', () => {
     await world.fresh().reconcile(KEY, NEVER);
     expect([world.condition('Ready'), world.status().key?.version]).toEqual(['True Ready', 2]);
   });
+
+  test('is not done while its key version is being made, and is asked for until it is', async () => {
+    const world = await declared();
+    world.dataPlane.kms = 'KmsUnavailable';
+    world.dataPlane.failedRotation = 'Creating';
+    world.annotate(ROTATE);
+    for (let look = 0; look < 2; look += 1) {
+      world.dataPlane.calls.length = 0;
+      await world.fresh().reconcile(KEY, NEVER);
+      expect(world.condition('Ready')).toBe('True RotationPending');
+      expect(world.dataPlane.calls).toContain('rotateBucket invoices');
+      expect(world.dataPlane.buckets.get('invoices')?.keyVersions.at(-1)).toMatchObject({
+        state: 'Creating',
+      });
+    }
+    world.dataPlane.kms = 'Up';
+    await world.fresh().reconcile(KEY, NEVER);
+    expect([world.condition('Ready'), world.status().key?.version]).toEqual(['True Ready', 2]);
+  });
+
+  test('is not done by a key version that was given up for one over another connection', async () => {
+    const world = await declared();
+    world.dataPlane.kms = 'KmsUnavailable';
+    world.dataPlane.failedRotation = 'Creating';
+    world.annotate(ROTATE);
+    await world.fresh().reconcile(KEY, NEVER);
+    const [first, begun] = world.dataPlane.buckets.get('invoices')?.keyVersions ?? [];
+    if (first === undefined || begun === undefined) throw new Error('no rotation was begun');
+    world.dataPlane.change('invoices', {
+      keyVersions: [first, { ...begun, state: 'Retiring' }, { ...begun, n: 3 }],
+    });
+    await world.fresh().reconcile(KEY, NEVER);
+    expect(world.condition('Ready')).toBe('True RotationPending');
+    world.dataPlane.kms = 'Up';
+    await world.fresh().reconcile(KEY, NEVER);
+    expect([world.condition('Ready'), world.status().key?.version]).toEqual(['True Ready', 3]);
+  });
 });
 
 describe('a reference into another namespace', () => {
