@@ -149,6 +149,7 @@ export function servingFacts(
           }),
       ...(current === undefined ? {} : { key: keyFacts(current, report.nextRotationAt) }),
       keyVersions: report.keyVersions
+        .filter((version) => !wasNeverMade(version))
         .toSorted((a, b) => a.n - b.n)
         .slice(-KEY_VERSIONS_LIMIT)
         .map(versionFacts),
@@ -160,6 +161,9 @@ export function servingFacts(
 
 type KeyFacts = NonNullable<EncryptedBucketStatus['key']>;
 type VersionFacts = NonNullable<EncryptedBucketStatus['keyVersions']>[number];
+
+/** A number that a failed rotation has used up: there is no key to tell of, and each try may add one. */
+const wasNeverMade = ({ state, kmsId }: KeyVersionReport): boolean => state === 'Destroyed' && kmsId === null;
 
 const utc = (timestamp: string): string => timeText(Date.parse(timestamp));
 

@@ -296,6 +296,32 @@ describe('a rotation of the key', () => {
     expect([world.condition('Ready'), world.status().key?.version]).toEqual(['True Ready', 2]);
   });
 
+  test('that the KMS fails for long is tried ever less often, and tells of no key that was never made', async () => {
+    const world = await declared();
+    world.dataPlane.kms = 'KmsRefused';
+    world.dataPlane.failedRotation = 'Destroyed';
+    world.annotate(ROTATE);
+    const reconciler = world.fresh();
+    const delays: (number | undefined)[] = [];
+    const look = async (): Promise<void> => {
+      delays.push((await reconciler.reconcile(KEY, NEVER)).requeueAfterMs);
+    };
+    await look();
+    world.api.calls.length = 0;
+    for (let looks = 0; looks < 6; looks += 1) await look();
+    // A quarter less on average, so that not all come at once.
+    expect(delays.map((ms = 0) => ms / 0.75)).toEqual(
+      [30, 60, 120, 240, 480, 600, 600].map((seconds) => seconds * 1_000),
+    );
+    expect(world.api.calls).toEqual([]);
+    expect(world.dataPlane.buckets.get('invoices')?.keyVersions).toHaveLength(8);
+    expect(world.status().keyVersions).toMatchObject([{ version: 1, state: 'Current' }]);
+    world.dataPlane.kms = 'Up';
+    await look();
+    expect(delays.at(-1)).toBe(5 * 60_000);
+    expect(world.status().keyVersions).toMatchObject([{ version: 1 }, { version: 9, state: 'Current' }]);
+  });
+
   test('is not done by a key version that was given up for one over another connection', async () => {
     const world = await declared();
     world.dataPlane.kms = 'KmsUnavailable';

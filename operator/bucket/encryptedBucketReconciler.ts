@@ -8,7 +8,7 @@
 import { type EncryptedBucket, parseEncryptedBucket } from '../../crds/encryptedbucket.ts';
 import { type AdminApi, isOutage } from '../admin/adminApi.ts';
 import type { Fleet } from '../admin/fleetPods.ts';
-import type { Random } from '../clock.ts';
+import { backoffMs, type Random } from '../clock.ts';
 import { ENCRYPTED_BUCKET, FINALIZER } from '../kube/kinds.ts';
 import type { Cache } from '../kube/kubeApi.ts';
 import { keyOf, keyText } from '../kube/paths.ts';
@@ -31,6 +31,8 @@ const REWRAP_MS = 30_000;
 const OUTAGE_MS = 5_000;
 const NOTE_MS = 30_000;
 const SYNC_MS = 1_000;
+/** Tries of a rotation that waits: each may use up a number of a key version. */
+const ROTATION_SCALE = { firstMs: 30_000, longestMs: 10 * 60_000 };
 
 export interface EncryptedBucketDeps extends AccessDeps, ReferenceCaches {
   /** EncryptedBuckets, whole objects. */
@@ -49,6 +51,8 @@ export class EncryptedBucketReconciler implements Reconciler {
   #statuses: StatusWriter;
   /** When usage and progress were last written, steady ms. */
   #figuresWritten = new Map<string, number>();
+  /** How often the rotation that was asked for has failed in a row. */
+  #rotationFailures = new Map<string, number>();
   /** The uid of each that was let go and that the cache still shows: nothing is left to do for it. */
   #released = new Map<string, string>();
 
@@ -65,6 +69,7 @@ export class EncryptedBucketReconciler implements Reconciler {
     const cached = buckets.get(key);
     if (cached === undefined) {
       this.#figuresWritten.delete(keyText(key));
+      this.#rotationFailures.delete(keyText(key));
       this.#released.delete(keyText(key));
       return {};
     }
@@ -95,7 +100,7 @@ export class EncryptedBucketReconciler implements Reconciler {
     }
     if (declared.kind !== 'Outage' || !isApplied(bucket))
       await this.#tell(object, bucket, declared, access, signal);
-    return { requeueAfterMs: this.#delayMs(declared, access) };
+    return { requeueAfterMs: this.#delayMs(ownerOf(bucket), declared, access) };
   }
 
   /** null: there is no bucket to have access to. */
@@ -112,22 +117,34 @@ export class EncryptedBucketReconciler implements Reconciler {
     return null;
   }
 
-  #delayMs(declared: Declared, access: AccessOutcome | null): number {
+  #delayMs(owner: string, declared: Declared, access: AccessOutcome | null): number {
     if (declared.kind === 'Outage') return OUTAGE_MS;
+    const rotationMs = this.#untilRotationIsTried(owner, declared);
     if (declared.kind !== 'Serving') return declared.retryMs;
     const { report, note } = declared;
-    const look = LOOK_MS * (0.9 + this.#deps.random() * 0.2);
+    const look = rotationMs ?? LOOK_MS * (0.9 + this.#deps.random() * 0.2);
     const next =
       report.nextRotationAt === null ? Number.POSITIVE_INFINITY : Date.parse(report.nextRotationAt);
     const untilRotation = next - this.#deps.clock.wallMs() + OUTAGE_MS;
     return Math.min(
       look,
       report.rewrap.state === 'Idle' ? look : REWRAP_MS,
-      note === null || note.reason === 'RefWithdrawn' ? look : NOTE_MS,
+      note?.reason === 'ConnectionNotReady' ? NOTE_MS : look,
       untilRotation > 0 ? untilRotation : look,
       access?.nextEndMs ?? look,
       access === null || access.problem === null ? look : NOTE_MS,
     );
+  }
+
+  /** When a rotation that waits is tried again, in ms; null: none waits. */
+  #untilRotationIsTried(owner: string, declared: Declared): number | null {
+    if (declared.kind !== 'Serving' || declared.note?.reason !== 'RotationPending') {
+      this.#rotationFailures.delete(owner);
+      return null;
+    }
+    const failures = (this.#rotationFailures.get(owner) ?? 0) + 1;
+    this.#rotationFailures.set(owner, failures);
+    return backoffMs(failures, ROTATION_SCALE, this.#deps.random);
   }
 
   async #leave(cached: KubeObject, signal: AbortSignal): Promise<ReconcileResult> {
