@@ -18,6 +18,7 @@ const STATUS: Readonly<Record<string, number>> = {
   BucketDeleting: 409,
   NotEncryptable: 409,
   AccessKeyTaken: 409,
+  Damaged: 409,
   KmsUnavailable: 503,
   KmsRefused: 502,
 };

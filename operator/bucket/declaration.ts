@@ -77,6 +77,7 @@ export async function declare(
       : declared;
   } catch (error) {
     if (isOutage(error)) return { kind: 'Outage' };
+    if (isRefusal(error, 'Damaged')) return DAMAGED;
     throw error;
   }
 }
@@ -141,9 +142,10 @@ function judgeReport(report: BucketReport): Declared {
   if (report.state === 'Creating')
     return keyFailed('Creating', 'The key of the bucket is being made', SOON_MS);
   if (report.state === 'Deleting') return bucketFailed('BeingPurged', BEING_PURGED, OUTAGE_MS);
-  return bucketFailed('Damaged', 'The record of the bucket failed its authentication', LASTING_MS);
+  return DAMAGED;
 }
 
+const DAMAGED = bucketFailed('Damaged', 'The record of the bucket failed its authentication', LASTING_MS);
 const BEING_PURGED = 'A bucket of this name is still being purged';
 
 /** Null: nothing that a condition should tell; trying again is all. */
@@ -170,6 +172,8 @@ function judgeRefusal(
       return keyFailed('KmsUnavailable', sentence(message), OUTAGE_MS);
     case 'KmsRefused':
       return keyFailed('KmsRefused', sentence(message), LASTING_MS);
+    case 'Damaged':
+      return DAMAGED;
     case 'Conflict':
     case 'StaleEpoch':
     case 'Unauthorized':

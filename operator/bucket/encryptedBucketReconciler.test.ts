@@ -59,6 +59,7 @@ describe('a new bucket', () => {
     ['BucketNameTaken', 'BucketReady', 'False BucketNameTaken'],
     ['NotEncryptable', 'BucketReady', 'False AdoptRefused'],
     ['BucketDeleting', 'BucketReady', 'False BeingPurged'],
+    ['Damaged', 'BucketReady', 'False Damaged'],
     ['InvalidArgument', 'BucketReady', 'False DeclarationRefused'],
     ['Unreachable', 'BucketReady', 'Unknown DataPlaneUnreachable'],
   ])('that the data plane refuses with %s says %s=%s, and so does Ready', async (code, type, expected) => {
@@ -142,6 +143,25 @@ describe('a bucket in the steady state', () => {
       expect(world.status()).toEqual(before);
     },
   );
+
+  test.each([
+    ['declareBucket', {}, {}],
+    ['bucket', { kmsConnectionRef: { name: 'nothing' } }, {}],
+    ['rotateBucket', {}, { 'sealgate.io/rotate-key': 'now' }],
+  ])('whose record is damaged by now, as %s tells, says so', async (refused, spec, annotations) => {
+    const world = await declared({ access: ACCESS });
+    world.dataPlane.around = async (call, act) => {
+      await Promise.resolve();
+      if (call.startsWith(`${refused} `)) throw refusal('Damaged');
+      return act();
+    };
+    world.declare(spec);
+    world.annotate(annotations);
+    await world.fresh().reconcile(KEY, NEVER);
+    expect(world.condition('BucketReady')).toBe('False Damaged');
+    expect(world.condition('Ready')).toBe('False Damaged');
+    expect(world.told).toContain('Warning Damaged');
+  });
 
   test('does not change its status while the data plane is away, unless its spec changed', async () => {
     const world = await declared();

@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest';
+import { refusal } from '../admin/fakeDataPlane.testkit.ts';
 import { ENCRYPTED_BUCKET, SECRET } from '../kube/kinds.ts';
 import {
   ACCESS,
@@ -132,6 +133,25 @@ describe('deleting the resource', () => {
     expect(isGone(world)).toBe(true);
     expect(world.dataPlane.buckets.has('invoices')).toBe(true);
   });
+
+  test.each(['DeleteIfEmpty', 'Purge'])(
+    'with %s waits while the record of the bucket is damaged, and says why',
+    async (deletionPolicy) => {
+      const world = setUpBuckets();
+      world.declare({ deletionPolicy, access: ACCESS });
+      await again(world);
+      world.dataPlane.around = async (call, act) => {
+        await Promise.resolve();
+        if (call.startsWith('deleteBucket')) throw refusal('Damaged', 'the record is damaged');
+        return act();
+      };
+      world.annotate({ 'sealgate.io/confirm-destroy': 'invoices' });
+      world.api.remove(ENCRYPTED_BUCKET, KEY);
+      await again(world);
+      expect(world.condition('DeletionBlocked')).toBe('True DeletionRefused');
+      expect(world.message('DeletionBlocked')).toContain('the record is damaged');
+    },
+  );
 
   test('says nothing about a resource that never got its finalizer', async () => {
     const world = setUpBuckets();
