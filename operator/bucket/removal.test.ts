@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest';
+import { AdminApiError } from '../admin/adminApi.ts';
 import { refusal } from '../admin/fakeDataPlane.testkit.ts';
 import { ENCRYPTED_BUCKET, SECRET } from '../kube/kinds.ts';
 import {
@@ -25,6 +26,11 @@ const isGone = (world: BucketWorld): boolean => world.api.peek(ENCRYPTED_BUCKET,
 const again = async (world: BucketWorld): Promise<void> => {
   await world.fresh().reconcile(KEY, NEVER);
 };
+
+function endNamespace(world: BucketWorld): void {
+  const metadata = { deletionTimestamp: '2030-01-01T00:00:00Z' };
+  world.api.edit(NAMESPACE, { namespace: '', name: 'team-a' }, { metadata });
+}
 
 function expectNoAccess(world: BucketWorld): void {
   expect(world.keyIds()).toEqual([]);
@@ -110,17 +116,32 @@ describe('deleting the resource', () => {
     const world = setUpBuckets();
     world.declare({ deletionPolicy: 'Retain', access: ACCESS });
     await again(world);
-    world.api.edit(
-      NAMESPACE,
-      { namespace: '', name: 'team-a' },
-      { metadata: { deletionTimestamp: '2030-01-01T00:00:00Z' } },
-    );
+    endNamespace(world);
     world.api.remove(ENCRYPTED_BUCKET, KEY);
     world.api.calls.length = 0;
     await again(world);
     expect(isGone(world)).toBe(true);
     expect(world.keyIds()).toEqual([]);
     expect(world.api.calls.filter((call) => call.includes('secrets'))).toEqual([]);
+  });
+
+  test('by force, in a namespace that ends, leaves no key when the operator is stopped amid it', async () => {
+    const world = await deleted('Purge', 5);
+    world.annotate({ 'sealgate.io/force-delete': 'true' });
+    endNamespace(world);
+    const stop = new AbortController();
+    world.dataPlane.around = async (call, act) => {
+      await Promise.resolve();
+      if (call !== 'deleteAccessKey') return act();
+      stop.abort(new Error('SIGTERM'));
+      throw new AdminApiError('Unreachable', 0, 'aborted');
+    };
+    await expect(world.fresh().reconcile(KEY, stop.signal)).rejects.toThrow('SIGTERM');
+    expect(isGone(world)).toBe(false);
+    world.dataPlane.around = async (_call, act) => await Promise.resolve().then(act);
+    await again(world);
+    expect(isGone(world)).toBe(true);
+    expect(world.keyIds()).toEqual([]);
   });
 
   test('deletes nothing of a bucket that is another owner’s by now', async () => {

@@ -63,6 +63,8 @@ export async function remove(
     if (admin === null) throw new AdminApiError('Unreachable', 0, 'no data-plane pod runs');
     await access.revokeAll(admin, owner, signal);
   } catch (error) {
+    // A call that we ended ourselves looks like an outage too.
+    signal.throwIfAborted();
     if (!isOutage(error)) throw error;
     // The documented way out when the data plane is gone for good: its keys are then nobody's any more.
     if (!forced) return UNREACHABLE;
