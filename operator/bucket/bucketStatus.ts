@@ -26,7 +26,11 @@ export type DeletionView = {
 } | null;
 
 /** All conditions, Ready first: it takes the reason of the first part that does not hold. A rewrap keeps nothing from being ready. */
-export function bucketConditions(declared: Declared, access: AccessOutcome | null): readonly Judgement[] {
+export function bucketConditions(
+  declared: Declared,
+  access: AccessOutcome | null,
+  deletion: DeletionView,
+): readonly Judgement[] {
   const [key, bucket] = declaredParts(declared);
   const parts = [key, bucket, accessReady(declared, access)];
   const failing =
@@ -35,7 +39,7 @@ export function bucketConditions(declared: Declared, access: AccessOutcome | nul
     failing === undefined ? readyOf(key) : { ...failing, type: 'Ready' },
     ...parts,
     rewrapComplete(declared),
-    deletionBlocked(null),
+    deletionBlocked(deletion),
   ];
 }
 

@@ -62,6 +62,13 @@ const SOON_MS = 2_000;
 const OUTAGE_MS = 15_000;
 const LASTING_MS = 60_000;
 
+export const BEING_PURGED = bucketFailed(
+  'BeingPurged',
+  'A bucket of this name is still being purged',
+  OUTAGE_MS,
+);
+const DAMAGED = bucketFailed('Damaged', 'The record of the bucket failed its authentication', LASTING_MS);
+
 /** Brings the data plane to the declaration. Rejects only for what another try may settle. */
 export async function declare(
   admin: AdminApi,
@@ -141,12 +148,9 @@ function judgeReport(report: BucketReport): Declared {
   if (report.state === 'Ready') return { kind: 'Serving', report, note: null };
   if (report.state === 'Creating')
     return keyFailed('Creating', 'The key of the bucket is being made', SOON_MS);
-  if (report.state === 'Deleting') return bucketFailed('BeingPurged', BEING_PURGED, OUTAGE_MS);
+  if (report.state === 'Deleting') return BEING_PURGED;
   return DAMAGED;
 }
-
-const DAMAGED = bucketFailed('Damaged', 'The record of the bucket failed its authentication', LASTING_MS);
-const BEING_PURGED = 'A bucket of this name is still being purged';
 
 /** Null: nothing that a condition should tell; trying again is all. */
 function judgeRefusal(
@@ -161,7 +165,7 @@ function judgeRefusal(
     case 'NotEncryptable':
       return bucketFailed('AdoptRefused', sentence(message), LASTING_MS);
     case 'BucketDeleting':
-      return bucketFailed('BeingPurged', BEING_PURGED, OUTAGE_MS);
+      return BEING_PURGED;
     case 'NoSuchConnection':
       return keyFailed(
         'ConnectionNotReady',
@@ -188,7 +192,7 @@ function judgeRefusal(
 const sentence = (text: string): string => `${text.slice(0, 1).toUpperCase()}${text.slice(1)}`;
 
 /** The bucket as it is. `own`: null unless it is this resource's and has its key. */
-async function existingBucket(
+export async function existingBucket(
   admin: AdminApi,
   bucket: EncryptedBucket,
   signal: AbortSignal,

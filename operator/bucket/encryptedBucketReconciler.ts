@@ -21,7 +21,7 @@ import { StatusWriter } from '../runtime/status.ts';
 import { AccessEntries, type AccessOutcome } from './access/accessEntries.ts';
 import type { EndpointFacts } from './access/accessSecret.ts';
 import type { AccessDeps } from './access/entry.ts';
-import { bucketConditions, deletionBlocked, servingFacts } from './bucketStatus.ts';
+import { bucketConditions, type DeletionView, deletionBlocked, servingFacts } from './bucketStatus.ts';
 import { bucketNameOf, type Declared, declare, ownerOf } from './declaration.ts';
 import { isReferencePermitted, type ReferenceCaches } from './references.ts';
 import { remove } from './removal.ts';
@@ -42,6 +42,21 @@ export interface EncryptedBucketDeps extends AccessDeps, ReferenceCaches {
   readonly endpoint: () => EndpointFacts | null;
   readonly events: EventRecorder;
   readonly random: Random;
+}
+
+/** What a look found. */
+interface Seen {
+  readonly declared: Declared;
+  /** null: there is no bucket to have access to. */
+  readonly access: AccessOutcome | null;
+  readonly deletion: DeletionView;
+}
+
+/** A status. */
+interface Next {
+  readonly observedGeneration: number;
+  readonly conditions: ReturnType<typeof nextConditions>;
+  readonly facts: object;
 }
 
 export class EncryptedBucketReconciler implements Reconciler {
@@ -99,7 +114,7 @@ export class EncryptedBucketReconciler implements Reconciler {
       declared = { kind: 'Outage' };
     }
     if (declared.kind !== 'Outage' || !isApplied(bucket))
-      await this.#tell(object, bucket, declared, access, signal);
+      await this.#tell(object, bucket, { declared, access, deletion: null }, signal);
     return { requeueAfterMs: this.#delayMs(ownerOf(bucket), declared, access) };
   }
 
@@ -148,17 +163,14 @@ export class EncryptedBucketReconciler implements Reconciler {
   }
 
   async #leave(cached: KubeObject, signal: AbortSignal): Promise<ReconcileResult> {
-    const { kube, fleet, clock, namespaces } = this.#deps;
+    const { kube, fleet, endpoint, namespaces } = this.#deps;
     const object = await readLeaving(kube, ENCRYPTED_BUCKET, cached, { finalizer: FINALIZER, signal });
     if (object === null) return {};
     const bucket = parseEncryptedBucket(object);
+    const admin = fleet.anyPod();
     const namespace = namespaces.get({ namespace: '', name: bucket.metadata.namespace });
     const namespaceEnds = namespace?.metadata.deletionTimestamp !== undefined;
-    const removal = await remove(
-      { admin: fleet.anyPod(), access: this.#access, namespaceEnds },
-      bucket,
-      signal,
-    );
+    const removal = await remove({ admin, access: this.#access, namespaceEnds }, bucket, signal);
     if (removal.kind === 'Done') {
       await removeFinalizer(kube, ENCRYPTED_BUCKET, object, FINALIZER);
       const { uid } = object.metadata;
@@ -168,30 +180,45 @@ export class EncryptedBucketReconciler implements Reconciler {
       }
       return {};
     }
+    const { view, declared, retryMs } = removal;
+    if (declared === null || (namespaceEnds && declared.kind === 'Serving')) {
+      await this.#tellOfDeletion(object, bucket, view, signal);
+    } else {
+      const access =
+        admin === null ? null : await this.#bringAccess(admin, bucket, declared, endpoint(), signal);
+      await this.#tell(object, bucket, { declared, access, deletion: view }, signal);
+    }
+    return { requeueAfterMs: retryMs };
+  }
+
+  /** For a bucket that was not looked at: what was told of it stays, and nothing is claimed of a newer spec. */
+  async #tellOfDeletion(
+    object: KubeObject,
+    bucket: EncryptedBucket,
+    view: DeletionView,
+    signal: AbortSignal,
+  ): Promise<void> {
     const { status, metadata } = bucket;
-    const conditions = nextConditions(status.conditions, [deletionBlocked(removal.view)], {
+    const conditions = nextConditions(status.conditions, [deletionBlocked(view)], {
       generation: metadata.generation ?? 0,
-      nowMs: clock.wallMs(),
+      nowMs: this.#deps.clock.wallMs(),
     });
-    await this.#write(object, bucket, conditions, factsOf(status), signal);
-    return { requeueAfterMs: removal.retryMs };
+    const { observedGeneration } = status;
+    await this.#write(object, bucket, { observedGeneration, conditions, facts: factsOf(status) }, signal);
   }
 
   async #tell(
     object: KubeObject,
     bucket: EncryptedBucket,
-    declared: Declared,
-    access: AccessOutcome | null,
+    { declared, access, deletion }: Seen,
     signal: AbortSignal,
   ): Promise<void> {
     const { clock, endpoint, events } = this.#deps;
     const { status, metadata } = bucket;
     const nowMs = clock.wallMs();
-    const judged: readonly Judgement[] = bucketConditions(declared, access);
-    const conditions = nextConditions(status.conditions, judged, {
-      generation: metadata.generation ?? 0,
-      nowMs,
-    });
+    const judged: readonly Judgement[] = bucketConditions(declared, access, deletion);
+    const generation = metadata.generation ?? 0;
+    const conditions = nextConditions(status.conditions, judged, { generation, nowMs });
     const owner = ownerOf(bucket);
     let facts: object = factsOf(status);
     let figuresWritten = false;
@@ -205,7 +232,7 @@ export class EncryptedBucketReconciler implements Reconciler {
         nowMs,
       }));
     }
-    await this.#write(object, bucket, conditions, facts, signal);
+    await this.#write(object, bucket, { observedGeneration: generation, conditions, facts }, signal);
     if (figuresWritten) this.#figuresWritten.set(owner, clock.steadyMs());
     if (declared.kind !== 'Serving') return;
     const { report } = declared;
@@ -227,16 +254,16 @@ export class EncryptedBucketReconciler implements Reconciler {
 
   async #write(
     object: KubeObject,
-    { status, metadata }: EncryptedBucket,
-    conditions: ReturnType<typeof nextConditions>,
-    facts: object,
+    { status }: EncryptedBucket,
+    next: Next,
     signal: AbortSignal,
   ): Promise<void> {
+    const { observedGeneration, conditions, facts } = next;
     const written = await this.#statuses.write(
       ENCRYPTED_BUCKET,
       object,
       {
-        observedGeneration: metadata.generation ?? 0,
+        observedGeneration,
         conditions,
         ...facts,
       },

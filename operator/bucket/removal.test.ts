@@ -27,8 +27,14 @@ const again = async (world: BucketWorld): Promise<void> => {
   await world.fresh().reconcile(KEY, NEVER);
 };
 
+const CONDITIONS = ['Ready', 'BucketReady', 'AccessReady', 'DeletionBlocked'];
+
+const generation = (world: BucketWorld): number =>
+  world.api.peek(ENCRYPTED_BUCKET, KEY)?.metadata.generation ?? Number.NaN;
+
 function endNamespace(world: BucketWorld): void {
-  const metadata = { deletionTimestamp: '2030-01-01T00:00:00Z' };
+  // As long as something is in it.
+  const metadata = { deletionTimestamp: '2030-01-01T00:00:00Z', finalizers: ['kubernetes'] };
   world.api.edit(NAMESPACE, { namespace: '', name: 'team-a' }, { metadata });
 }
 
@@ -73,12 +79,79 @@ describe('deleting the resource', () => {
     world.annotate({ 'sealgate.io/confirm-destroy': 'invoices' });
     await again(world);
     expect(world.condition('DeletionBlocked')).toBe('True Purging');
+    expect(CONDITIONS.map((type) => world.condition(type))).toEqual([
+      'False BeingPurged',
+      'False BeingPurged',
+      'False BucketNotReady',
+      'True Purging',
+    ]);
+    expect(world.told).toContain('Normal BeingPurged');
     // The name is free as soon as the purge ends, whoever takes it next.
     expect(world.keyIds()).toEqual([]);
     await again(world);
     expect(isGone(world)).toBe(true);
     expect(world.dataPlane.buckets.size).toBe(0);
     expectNoAccess(world);
+  });
+
+  test.each([
+    ['DeleteIfEmpty', 'BucketNotEmpty'],
+    ['Purge', 'ConfirmationRequired'],
+  ])('with %s obeys a change of the access while it waits (%s)', async (policy, reason) => {
+    const world = await deleted(policy, 1);
+    expect(world.keyIds()).toHaveLength(1);
+    world.declare({ access: [] });
+    await again(world);
+    expectNoAccess(world);
+    expect(CONDITIONS.map((type) => world.condition(type))).toEqual([
+      'True Ready',
+      'True Declared',
+      'True NoAccessDeclared',
+      `True ${reason}`,
+    ]);
+    expect(world.status().observedGeneration).toBe(generation(world));
+    world.api.calls.length = 0;
+    await again(world);
+    expect(world.api.calls).toEqual(['get EncryptedBucket team-a/invoices']);
+  });
+
+  test('does not claim to have acted on a change that it could not look at', async () => {
+    const world = await deleted('DeleteIfEmpty', 1);
+    const before = world.status().observedGeneration;
+    world.dataPlane.reachable = false;
+    world.declare({ access: [] });
+    await again(world);
+    expect(world.condition('DeletionBlocked')).toBe('True DataPlaneUnreachable');
+    expect(world.status().observedGeneration).toBe(before);
+    expect(before).toBeLessThan(generation(world));
+  });
+
+  test('makes nothing of a changed access in a namespace that ends', async () => {
+    const world = await deleted('DeleteIfEmpty', 1);
+    endNamespace(world);
+    world.declare({ access: [{ name: 'late', permissions: 'ReadOnly', secretName: 'late' }] });
+    const before = world.status().observedGeneration;
+    world.api.calls.length = 0;
+    await again(world);
+    expect(world.api.calls.filter((call) => call.includes('Secret'))).toEqual([]);
+    expect(world.condition('DeletionBlocked')).toBe('True BucketNotEmpty');
+    expect(world.status().observedGeneration).toBe(before);
+  });
+
+  test('with Purge asks nobody to confirm when the bucket is another owner’s by now', async () => {
+    const world = await deleted('Purge', 5);
+    world.dataPlane.change('invoices', { owner: 'team-b/heir' });
+    await again(world);
+    expect(isGone(world)).toBe(true);
+    expect(world.dataPlane.buckets.get('invoices')).toMatchObject({ state: 'Ready', usage: { objects: 5 } });
+    expectNoAccess(world);
+  });
+
+  test('with Purge asks for the confirmation although the data plane is away', async () => {
+    const world = await deleted('Purge', 5);
+    world.dataPlane.reachable = false;
+    await again(world);
+    expect(world.condition('DeletionBlocked')).toBe('True ConfirmationRequired');
   });
 
   test.each(['Retain', 'DeleteIfEmpty'])('with %s waits for the data plane', async (policy) => {
@@ -122,7 +195,7 @@ describe('deleting the resource', () => {
     await again(world);
     expect(isGone(world)).toBe(true);
     expect(world.keyIds()).toEqual([]);
-    expect(world.api.calls.filter((call) => call.includes('secrets'))).toEqual([]);
+    expect(world.api.calls.filter((call) => call.includes('Secret'))).toEqual([]);
   });
 
   test('by force, in a namespace that ends, leaves no key when the operator is stopped amid it', async () => {

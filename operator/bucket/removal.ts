@@ -4,12 +4,12 @@
  * being purged; then Secrets.
  */
 import type { EncryptedBucket } from '../../crds/encryptedbucket.ts';
-import { type AdminApi, AdminApiError, isOutage } from '../admin/adminApi.ts';
+import { type AdminApi, AdminApiError, isOutage, isRefusal } from '../admin/adminApi.ts';
 import { FORCE_DELETE } from '../kube/kinds.ts';
 import { isRefusedWrite } from '../kube/kubeApi.ts';
 import type { AccessEntries } from './access/accessEntries.ts';
 import type { DeletionView } from './bucketStatus.ts';
-import { bucketNameOf, ownerOf } from './declaration.ts';
+import { BEING_PURGED, bucketNameOf, type Declared, existingBucket, ownerOf } from './declaration.ts';
 
 const CONFIRM = 'sealgate.io/confirm-destroy';
 
@@ -17,6 +17,8 @@ interface Waiting {
   readonly kind: 'Waits';
   readonly view: NonNullable<DeletionView>;
   readonly retryMs: number;
+  /** What is with the bucket meanwhile; null: not known, so what was told of it stays. */
+  readonly declared: Declared | null;
 }
 
 export type Removal = { readonly kind: 'Done' } | Waiting;
@@ -31,6 +33,7 @@ const waits = (reason: NonNullable<DeletionView>['reason'], message: string, ret
   kind: 'Waits',
   view: { reason, message },
   retryMs,
+  declared: null,
 });
 
 const DONE: Removal = { kind: 'Done' };
@@ -91,21 +94,43 @@ async function removeBucket(
   const { deletionPolicy } = bucket.spec;
   if (deletionPolicy === 'Retain') return null;
   if (deletionPolicy === 'Purge' && bucket.metadata.annotations?.[CONFIRM] !== name) {
-    return waits(
+    const waiting = waits(
       'ConfirmationRequired',
       `Deleting this resource destroys the bucket with all objects: annotate it with ${CONFIRM}=${name} to confirm`,
       LASTING_MS,
     );
+    return admin === null ? waiting : await whileItWaits(admin, bucket, waiting, signal);
   }
   if (admin === null) return UNREACHABLE;
   const mode = deletionPolicy === 'Purge' ? 'purge' : 'ifEmpty';
   try {
     const state = await admin.deleteBucket(name, { mode, owner: ownerOf(bucket) }, signal);
     if (state === 'Gone') return null;
-    return waits('Purging', 'The objects of the bucket are being deleted', SOON_MS);
+    const waiting = waits('Purging', 'The objects of the bucket are being deleted', SOON_MS);
+    return { ...waiting, declared: BEING_PURGED };
   } catch (error) {
     if (!(error instanceof AdminApiError) || isOutage(error)) throw error;
-    return judgeRefusal(error);
+    const waiting = judgeRefusal(error);
+    return waiting?.view.reason === 'BucketNotEmpty'
+      ? await whileItWaits(admin, bucket, waiting, signal)
+      : waiting;
+  }
+}
+
+/** The bucket is in use until somebody acts, so it is looked at. Null: it is another owner's, and nothing of ours to delete. */
+async function whileItWaits(
+  admin: AdminApi,
+  bucket: EncryptedBucket,
+  waiting: Waiting,
+  signal: AbortSignal,
+): Promise<Waiting | null> {
+  try {
+    const { own, isAnothers } = await existingBucket(admin, bucket, signal);
+    if (isAnothers) return null;
+    return own === null ? waiting : { ...waiting, declared: { kind: 'Serving', report: own, note: null } };
+  } catch (error) {
+    if (isOutage(error) || isRefusal(error, 'Damaged')) return waiting;
+    throw error;
   }
 }
 

@@ -30,7 +30,7 @@ export function nextConditions(
 const NEGATIVE: ReadonlySet<string> = new Set(['DeletionBlocked']);
 
 /** Reasons that tell of work that goes on by itself: nothing is wrong. */
-const UNDER_WAY = new Set(['Creating', 'Purging', 'Rewrapping']);
+const UNDER_WAY = new Set(['Creating', 'Purging', 'BeingPurged', 'Rewrapping']);
 
 /** Records one event for each of `types` whose status or reason changed; the first good state of all is news too. */
 export function recordTransitions(
