@@ -187,6 +187,12 @@ const NAME_RULES: readonly Rule[] = [
     message: 'the bucket name must not have two dots in a row or look like an IP address',
   },
   {
+    // The data plane never took such a name. A resource that has one already can still be changed, and so be let go.
+    rule: `oldSelf.hasValue() || !${NAME}.contains('.-') && !${NAME}.contains('-.')`,
+    message: 'the bucket name must not have a hyphen beside a dot',
+    optionalOldSelf: true,
+  },
+  {
     rule: `!${literal(RESERVED_PREFIXES)}.exists(p, ${NAME}.startsWith(p)) && !${literal(RESERVED_SUFFIXES)}.exists(s, ${NAME}.endsWith(s))`,
     message: `the bucket name must not begin with ${RESERVED_PREFIXES.join(', ')} or end with ${RESERVED_SUFFIXES.join(', ')}: S3 reserves these`,
   },

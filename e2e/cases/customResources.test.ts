@@ -4,6 +4,7 @@
  */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import * as fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { parse } from 'yaml';
 import { z } from 'zod';
@@ -15,6 +16,7 @@ import {
   parseKMSConnection,
 } from '../../crds/kmsconnection.ts';
 import { KMIP_PROFILE_NAMES, profileWith } from '../../dataplane/keys/kmip/profiles.ts';
+import { isBucketName } from '../../dataplane/s3/target.ts';
 import type { Answer } from './customResources/apiRequests.ts';
 import { overstepped } from './customResources/bounds.ts';
 import { BUCKET_RULES } from './customResources/bucketRules.ts';
@@ -69,6 +71,9 @@ const KINDS = [
 const KEEP = {};
 const STRICT = { dryRun: 'All', fieldValidation: 'Strict' };
 const named = (object: Json, name: string): Json => patched(object, { metadata: { name } });
+
+const hyphenBesideDot = (name: string): Json =>
+  patched(LEAST_BUCKET, { metadata: { name }, spec: { bucketName: `${name}-.b` } });
 
 describe.each(RELEASES)('on Kubernetes %s', (release) => {
   let world: World;
@@ -223,37 +228,66 @@ describe.each(RELEASES)('on Kubernetes %s', (release) => {
     );
   });
 
-  it('lets a connection go whose name is not permitted any more', async () => {
-    const path = '/apis/apiextensions.k8s.io/v1/customresourcedefinitions/kmsconnections.sealgate.io';
-    const setRules = async (rules: unknown): Promise<void> => {
-      const at = '/spec/versions/0/schema/openAPIV3Schema/x-kubernetes-validations';
-      const answer = await world.api.send('PATCH', path, {
-        body: [{ op: 'replace', path: at, value: rules }],
-        contentType: 'application/json-patch+json',
-      });
-      expect(answer.message).toBe('');
-    };
-    const { rules } = kmsConnectionResource;
-    const old = named(LEAST_CONNECTION, 'old.credentials');
-    const finalizers = (list: readonly string[]) =>
-      world.change('kmsconnections', 'old.credentials', { metadata: { finalizers: list } }, KEEP);
-    await setRules(rules.filter(({ rule }) => !rule.includes('.credentials')));
-    await vi.waitFor(
-      async () => expect((await world.create('kmsconnections', old, KEEP)).message).toBe(''),
-      WAIT,
+  it('takes the bucket names that the data plane takes', async () => {
+    const part = fc.oneof(
+      { weight: 8, arbitrary: fc.constantFrom('a', 'z', '0', '9', '-', '.', 'ab', '.1', '7.') },
+      fc.constantFrom('xn--', 'sthree-', 'amzn-s3-demo-', '-s3alias', '--ol-s3', '.mrap', '--x-s3', 'A', '_'),
     );
-    await setRules(rules);
-    const another = named(LEAST_CONNECTION, 'another.credentials');
-    await vi.waitFor(
-      async () => expect((await world.create('kmsconnections', another)).status).toBe(422),
-      WAIT,
+    const text = fc.array(part, { minLength: 3, maxLength: 12 }).map((parts) => parts.join(''));
+    const length = fc.nat(63).map((size) => 'n'.repeat(size));
+    const names = fc.sample(fc.oneof({ weight: 9, arbitrary: text }, length), 300);
+    const answers = await Promise.all(
+      names.map(async (bucketName) => {
+        const { status } = await world.create(
+          'encryptedbuckets',
+          patched(LEAST_BUCKET, { spec: { bucketName } }),
+        );
+        return { bucketName, taken: status === 201 };
+      }),
     );
-    expect((await finalizers(['sealgate.io/finalizer'])).message).toBe('');
-    expect((await finalizers([])).message).toBe('');
-    const status = { status: CONNECTION_STATUS };
-    const told = await world.change('kmsconnections', 'old.credentials/status', status);
-    expect(told.message).toBe('');
+    expect(answers).toEqual(names.map((bucketName) => ({ bucketName, taken: isBucketName(bucketName) })));
   });
+
+  it.each([
+    {
+      resource: kmsConnectionResource,
+      part: '.credentials',
+      old: named(LEAST_CONNECTION, 'old.credentials'),
+      another: named(LEAST_CONNECTION, 'another.credentials'),
+      status: CONNECTION_STATUS,
+    },
+    {
+      resource: encryptedBucketResource,
+      part: "'.-'",
+      old: hyphenBesideDot('old'),
+      another: hyphenBesideDot('another'),
+      status: BUCKET_STATUS,
+    },
+  ])(
+    'lets one of kind $resource.kind go whose name is not permitted any more',
+    async ({ resource, part, old, another, status }) => {
+      const { plural, rules } = resource;
+      const { name } = identityOf(old);
+      const path = `/apis/apiextensions.k8s.io/v1/customresourcedefinitions/${plural}.sealgate.io`;
+      const setRules = async (rules: unknown): Promise<void> => {
+        const at = '/spec/versions/0/schema/openAPIV3Schema/x-kubernetes-validations';
+        const answer = await world.api.send('PATCH', path, {
+          body: [{ op: 'replace', path: at, value: rules }],
+          contentType: 'application/json-patch+json',
+        });
+        expect(answer.message).toBe('');
+      };
+      const finalizers = (list: readonly string[]) =>
+        world.change(plural, name, { metadata: { finalizers: list } }, KEEP);
+      await setRules(rules.filter(({ rule }) => !rule.includes(part)));
+      await vi.waitFor(async () => expect((await world.create(plural, old, KEEP)).message).toBe(''), WAIT);
+      await setRules(rules);
+      await vi.waitFor(async () => expect((await world.create(plural, another)).status).toBe(422), WAIT);
+      expect((await finalizers(['sealgate.io/finalizer'])).message).toBe('');
+      expect((await finalizers([])).message).toBe('');
+      expect((await world.change(plural, `${name}/status`, { status })).message).toBe('');
+    },
+  );
 
   it('takes the samples of the page', async () => {
     const page = readFileSync(new URL('../../docs/custom-resources.md', import.meta.url), 'utf8');

@@ -34,6 +34,12 @@ export const BUCKET_RULES: readonly RuleCase[] = [
   },
   {
     field: WHOLE_OBJECT,
+    says: 'the bucket name must not have a hyphen beside a dot',
+    passes: [spec({ bucketName: 'a-b.c-d' }), named('a--b.c')],
+    refuses: [spec({ bucketName: 'a-.b' }), spec({ bucketName: 'a.-b' })],
+  },
+  {
+    field: WHOLE_OBJECT,
     says: 'the bucket name must not begin with xn--, sthree-, amzn-s3-demo- or end with -s3alias, --ol-s3, .mrap, --x-s3, --table-s3: S3 reserves these',
     passes: [spec({ bucketName: 'a-xn--b' }), spec({ bucketName: 'x--x-s3x' })],
     refuses: [
