@@ -67,6 +67,8 @@ export const BEING_PURGED = bucketFailed(
   'A bucket of this name is still being purged',
   OUTAGE_MS,
 );
+const NAME_TAKEN = 'A bucket of this name belongs to another resource, or was made over S3';
+const TAKEN_OVER = 'The bucket of this name belongs to another resource by now, or was made over S3';
 const DAMAGED = bucketFailed('Damaged', 'The record of the bucket failed its authentication', LASTING_MS);
 
 /** Brings the data plane to the declaration. Rejects only for what another try may settle. */
@@ -158,10 +160,11 @@ function judgeRefusal(
   { status: shown }: EncryptedBucket,
 ): Declared | null {
   switch (code) {
+    // Words of our own: the data plane's name the owner, and one tenant has not to know another's resources.
     case 'BucketNameTaken':
       return shown.bucketUID === undefined
-        ? bucketFailed('BucketNameTaken', sentence(message), LASTING_MS)
-        : bucketFailed('BucketTakenOver', sentence(message), LASTING_MS);
+        ? bucketFailed('BucketNameTaken', NAME_TAKEN, LASTING_MS)
+        : bucketFailed('BucketTakenOver', TAKEN_OVER, LASTING_MS);
     case 'NotEncryptable':
       return bucketFailed('AdoptRefused', sentence(message), LASTING_MS);
     case 'BucketDeleting':

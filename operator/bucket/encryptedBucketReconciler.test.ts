@@ -491,6 +491,23 @@ describe('a name that another owner has', () => {
     expect(world.keyIds()).toEqual([]);
   });
 
+  test.each([
+    ['BucketNameTaken', setUpBuckets],
+    ['BucketTakenOver', declared],
+  ])('is told as %s without the name of the other', async (reason, setUp) => {
+    const world = await setUp();
+    world.declare();
+    world.dataPlane.around = async (call, act) => {
+      await Promise.resolve();
+      if (call.startsWith('declareBucket'))
+        throw refusal('BucketNameTaken', 'bucket invoices is declared by team-b/other');
+      return act();
+    };
+    await world.fresh().reconcile(KEY, NEVER);
+    expect(world.condition('Ready')).toBe(`False ${reason}`);
+    expect(JSON.stringify([world.status(), world.notes])).not.toContain('team-b');
+  });
+
   test('is refused without adopt', async () => {
     const world = setUpBuckets();
     world.dataPlane.addBucket('invoices', { owner: 'team-b/other' });
