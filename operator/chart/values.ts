@@ -4,15 +4,16 @@
  * Owns values.yaml and values.schema.json, which are made from it. Must not be needed while the operator runs.
  */
 import { z } from 'zod';
+import { affinity } from '../fleet/affinity.ts';
 import { fleetSpec, imagePullPolicy, logLevel } from '../fleet/fleetSpec.ts';
 import {
-  affinity,
   annotationMap,
   dnsLabel,
   labelMap,
   objectName,
   resources,
   tolerations,
+  userId,
 } from '../fleet/podFields.ts';
 
 const image = z
@@ -58,9 +59,7 @@ const operator = z
       .describe(
         'requests and limits of the operator. It takes about 160 MiB for itself and up to 190 for each 1,000 buckets.',
       ),
-    runAsUser: z
-      .int()
-      .min(1)
+    runAsUser: userId
       .nullable()
       .default(65_532)
       .describe('User of the process. null: what the platform assigns (OpenShift).'),

@@ -210,6 +210,119 @@ describe('an invalid declaration', () => {
     expect(scene.api.takeWrites()).toEqual([]);
   });
 
+  // The API server takes such a template, and no pod that is made of it: the one that runs would be gone for nothing.
+  it.each([
+    [
+      { resources: { requests: { cpu: '1' }, limits: { cpu: '500m' } } },
+      'spec.resources.requests.cpu: 1 is more than the limit, 500m',
+    ],
+    [
+      { resources: { requests: { memory: '1Gi' }, limits: { memory: '1000Mi' } } },
+      'spec.resources.requests.memory: 1Gi is more than the limit, 1000Mi',
+    ],
+    [
+      { tolerations: [{ key: 'a', operator: 'Exists', value: 'b' }] },
+      'spec.tolerations[0].value: must be empty with the operator Exists',
+    ],
+    [
+      { tolerations: [{ effect: 'NoExecute' }] },
+      'spec.tolerations[0].operator: must be Exists where there is no key',
+    ],
+    [
+      { tolerations: [{ key: 'a', effect: 'NoSchedule', tolerationSeconds: 5 }] },
+      'spec.tolerations[0].effect: must be NoExecute where tolerationSeconds is set',
+    ],
+    [{ tolerations: [{ key: 'a b' }] }, 'spec.tolerations[0].key: must be the name of a taint'],
+    [
+      { tolerations: [{ key: 'a', value: 'b c' }] },
+      'spec.tolerations[0].value: must be the value of a label',
+    ],
+    [{ runAsUser: 2_147_483_648 }, 'spec.runAsUser: Too big: expected number to be <=2147483647'],
+    [{ nodeSelector: { 'example..com/disk': 'nvme' } }, 'spec.nodeSelector.example..com/disk: Invalid key'],
+    [{ nodeSelector: { [`${'a'.repeat(254)}/disk`]: 'nvme' } }, 'a/disk: Invalid key'],
+    [
+      {
+        affinity: {
+          nodeAffinity: { requiredDuringSchedulingIgnoredDuringExecution: { nodeSelectorTerms: [] } },
+        },
+      },
+      'nodeSelectorTerms: Too small: expected array to have >=1 items',
+    ],
+    [
+      {
+        affinity: {
+          podAntiAffinity: {
+            preferredDuringSchedulingIgnoredDuringExecution: [
+              { weight: 101, podAffinityTerm: { topologyKey: 'a' } },
+            ],
+          },
+        },
+      },
+      'weight: Too big: expected number to be <=100',
+    ],
+    [
+      {
+        affinity: {
+          podAffinity: { requiredDuringSchedulingIgnoredDuringExecution: [{ labelSelector: {} }] },
+        },
+      },
+      'topologyKey: missing',
+    ],
+    [
+      {
+        affinity: {
+          nodeAffinity: {
+            requiredDuringSchedulingIgnoredDuringExecution: {
+              nodeSelectorTerms: [
+                { matchExpressions: [{ key: 'disk', operator: 'Exists', values: ['nvme'] }] },
+              ],
+            },
+          },
+        },
+      },
+      'matchExpressions[0].values: must hold values for In and NotIn',
+    ],
+  ])('is a pod that would not be admitted: %o %s', async (spec, message) => {
+    const scene = new Scene();
+    await scene.visit();
+    scene.api.takeWrites();
+    scene.declare(fleetYaml(spec));
+    expect(await scene.visit()).toMatchObject({
+      reason: 'FleetInvalid',
+      message: expect.stringContaining(message),
+    });
+    expect(scene.api.takeWrites()).toEqual([]);
+  });
+
+  it('is not a placement that Kubernetes takes', async () => {
+    const scene = new Scene();
+    const labels = { labelSelector: { matchExpressions: [{ key: 'app', operator: 'In', values: ['db'] }] } };
+    scene.declare(
+      fleetYaml({
+        resources: { requests: { cpu: '1' }, limits: { cpu: '1000m', memory: '2Gi' } },
+        tolerations: [{ operator: 'Exists' }, { key: 'a', effect: 'NoExecute', tolerationSeconds: 5 }],
+        affinity: {
+          nodeAffinity: {
+            requiredDuringSchedulingIgnoredDuringExecution: {
+              nodeSelectorTerms: [
+                {
+                  matchExpressions: [{ key: 'cores', operator: 'Gt', values: ['8'] }],
+                  matchFields: [{ key: 'metadata.name', operator: 'In', values: ['node-1'] }],
+                },
+              ],
+            },
+          },
+          podAntiAffinity: {
+            requiredDuringSchedulingIgnoredDuringExecution: [
+              { ...labels, topologyKey: 'kubernetes.io/hostname', matchLabelKeys: ['app'] },
+            ],
+          },
+        },
+      }),
+    );
+    expect((await scene.visit()).reason).toBe('Ready');
+  });
+
   it('is not the same size in other words', async () => {
     const scene = new Scene();
     await scene.visit();

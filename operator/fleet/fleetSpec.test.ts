@@ -51,6 +51,11 @@ describe('a declared fleet', () => {
       { storage: { engine: 'Embedded', size: '20 GB' } },
       'spec.storage.size: must be an amount such as 500m, 2 or 4Gi',
     ],
+    [{ storage: { engine: 'Embedded', size: '0Gi' } }, 'spec.storage.size: must be more than 0'],
+    [
+      { resources: { requests: { cpu: 1e-7 } } },
+      'spec.resources.requests.cpu: must be an amount such as 500m, 2 or 4Gi',
+    ],
     [
       { networkPolicy: { s3From: [{}] } },
       'spec.networkPolicy.s3From[0]: must have either ipBlock, or podSelector and/or namespaceSelector',

@@ -8,8 +8,8 @@ import { z } from 'zod';
 import { type ConfigProblem } from '../../dataplane/config/errors.ts';
 import { problemsOf } from '../../dataplane/config/problems.ts';
 import { domainName } from '../../dataplane/config/scalars.ts';
+import { affinity } from './affinity.ts';
 import {
-  affinity,
   annotationMap,
   cidr,
   dnsLabel,
@@ -20,7 +20,9 @@ import {
   quantity,
   resources,
   tolerations,
+  userId,
 } from './podFields.ts';
+import { quantityValue } from './quantity.ts';
 
 export const imagePullPolicy = z.enum(['Always', 'IfNotPresent', 'Never']);
 
@@ -36,6 +38,7 @@ const storage = z.discriminatedUnion(
         .literal('Embedded')
         .describe('SQLite and a file system on one volume. The only engine that is built.'),
       size: quantity
+        .refine((size) => quantityValue(size) !== 0, { error: 'must be more than 0' })
         .prefault('20Gi')
         .describe('Size of the volume for metadata and ciphertext. It cannot be changed here later.'),
       storageClassName: objectName
@@ -136,9 +139,7 @@ export const fleetSpec = z.strictObject({
     .default({})
     .describe('Labels added to the pods. Labels of app.kubernetes.io are set by Sealgate.'),
   podAnnotations: annotationMap.default({}).describe('Annotations added to the pods.'),
-  runAsUser: z
-    .int()
-    .min(1)
+  runAsUser: userId
     .nullable()
     .default(65_532)
     .describe(
