@@ -30,7 +30,7 @@ export async function ensureObject(
     return null;
   signal.throwIfAborted();
   try {
-    const applied = await applyOrReplace(objects, type, declared);
+    const applied = await applyOrReplace(objects, type, declared, live !== null);
     objects.onWrite(object.kind, object.metadata.name, field ?? '');
     return applied;
   } catch (error) {
@@ -53,12 +53,14 @@ async function mayBeServed(api: KubeApi, type: ResourceType, signal: AbortSignal
 
 /**
  * Server-side apply merges lists, so what another put into a list of ours stays, and may contradict it (two ports of one
- * name). Then the lists are replaced as a whole. What even that cannot do, an immutable field say, is the answer.
+ * name). Then the lists are replaced as a whole. What even that cannot do, an immutable field say, is the answer; and where
+ * nothing is there yet, `isThere` false, the first refusal.
  */
 async function applyOrReplace(
   objects: ObjectsOf,
   type: ResourceType,
   declared: KubeObject,
+  isThere: boolean,
 ): Promise<KubeObject> {
   const replace = (): Promise<KubeObject> =>
     objects.api.mergePatch(type, keyOf(objects, declared.metadata.name), { spec: declared['spec'] });
@@ -66,8 +68,8 @@ async function applyOrReplace(
   try {
     applied = await objects.api.apply(type, declared);
   } catch (error) {
-    if (!(error instanceof KubeError && error.code === 'Invalid') || declared['spec'] === undefined)
-      throw error;
+    const mayContradict = isThere && declared['spec'] !== undefined;
+    if (!(mayContradict && error instanceof KubeError && error.code === 'Invalid')) throw error;
     await replace();
     applied = await objects.api.apply(type, declared);
   }
