@@ -46,9 +46,10 @@ function storageProblem({ storage }: FleetSpec, statefulSet: KubeObject | null):
   if (size !== storage.size && quantityValue(size) !== quantityValue(storage.size)) {
     return `storage.size cannot change from ${size} to ${storage.size}: keep ${size}; enlarge the PersistentVolumeClaim itself where the storage class allows it`;
   }
-  // Without a name the cluster's default class was taken, whatever it was.
-  if (storage.storageClassName !== null && storage.storageClassName !== claim.storageClassName) {
-    return `storage.storageClassName cannot change from ${claim.storageClassName ?? 'the default'} to ${storage.storageClassName}`;
+  // Without a name the cluster's default class was taken, whatever it was: the template does not tell.
+  const [present, wanted] = [claim.storageClassName ?? null, storage.storageClassName];
+  if (present !== wanted) {
+    return `storage.storageClassName cannot change from ${present ?? 'the default'} to ${wanted ?? 'the default'}`;
   }
   return null;
 }

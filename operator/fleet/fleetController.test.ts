@@ -210,6 +210,19 @@ describe('an invalid declaration', () => {
     expect(scene.api.takeWrites()).toEqual([]);
   });
 
+  it('is a storage class that is no longer named', async () => {
+    const scene = new Scene();
+    scene.declare(fleetYaml({ storage: { engine: 'Embedded', storageClassName: 'fast' } }));
+    await scene.visit();
+    scene.api.takeWrites();
+    scene.declare(fleetYaml());
+    expect(await scene.visit()).toMatchObject({
+      reason: 'FleetInvalid',
+      message: expect.stringContaining('storage.storageClassName cannot change from fast to the default'),
+    });
+    expect(scene.api.takeWrites()).toEqual([]);
+  });
+
   // The API server takes such a template, and no pod that is made of it: the one that runs would be gone for nothing.
   it.each([
     [
@@ -328,6 +341,76 @@ describe('an invalid declaration', () => {
     await scene.visit();
     scene.declare(fleetYaml({ storage: { engine: 'Embedded', size: '20480Mi' } }));
     expect((await scene.visit()).reason).toBe('Ready');
+  });
+});
+
+describe('what the API server refuses', () => {
+  /** Refuses writes that end so, such as `apply StatefulSet sealgate`. */
+  function refusing(scene: Scene, refused: string): void {
+    scene.api.beforeWrite = (write) => {
+      if (write.endsWith(refused))
+        throw new KubeError('Invalid', `${write}: Invalid (HTTP 422)`, { status: 422 });
+    };
+  }
+
+  it('is told of as FleetInvalid, keeps back nothing that comes later, and is tried again', async () => {
+    const scene = new Scene();
+    await scene.visit();
+    scene.api.takeWrites();
+    refusing(scene, 'StatefulSet sealgate');
+    scene.declare(
+      fleetYaml({
+        logLevel: 'debug',
+        nodeSelector: { disk: 'nvme' },
+        networkPolicy: { enabled: false },
+        prometheusRule: { labels: { release: 'prometheus' } },
+      }),
+    );
+    const message =
+      'The API server refuses what the fleet needs: patch StatefulSet sealgate: Invalid (HTTP 422)';
+    await expect(scene.visit()).rejects.toThrow('patch StatefulSet sealgate: Invalid');
+    expect(scene.state()).toEqual({ reason: 'FleetInvalid', message });
+    expect(scene.events.slice(1)).toEqual([`Warning FleetInvalid ${message}`]);
+    expect(scene.api.takeWrites()).toEqual([
+      'apply Secret sealgate-config',
+      'apply PrometheusRule sealgate',
+      'delete NetworkPolicy sealgate-dataplane',
+      'patch Pod sealgate-0',
+    ]);
+    scene.api.beforeWrite = () => undefined;
+    expect((await scene.visit()).reason).toBe('Ready');
+    expect(scene.api.takeWrites()).toEqual(['apply StatefulSet sealgate']);
+  });
+
+  it('of what a pod needs leaves the pods as they are', async () => {
+    const scene = new Scene();
+    refusing(scene, 'apply NetworkPolicy sealgate-dataplane');
+    await expect(scene.visit()).rejects.toThrow('apply NetworkPolicy sealgate-dataplane: Invalid');
+    expect(scene.state().reason).toBe('FleetInvalid');
+    expect(scene.object(STATEFUL_SET, 'sealgate')).toBeNull();
+    expect(scene.object(PROMETHEUS_RULE, 'sealgate')).not.toBeNull();
+  });
+
+  it('of a configuration is not told to a pod', async () => {
+    const scene = new Scene();
+    await scene.visit();
+    scene.api.takeWrites();
+    refusing(scene, 'apply Secret sealgate-config');
+    scene.declare(fleetYaml({ logLevel: 'debug' }));
+    await expect(scene.visit()).rejects.toThrow('apply Secret sealgate-config: Invalid');
+    expect(scene.state().reason).toBe('FleetInvalid');
+    expect(scene.api.takeWrites()).toEqual([]);
+  });
+
+  it('of an object that is not there yet is told with its reason, whatever its kind', async () => {
+    const scene = new Scene();
+    refusing(scene, 'apply ServiceMonitor sealgate-operator');
+    await expect(scene.visit()).rejects.toThrow('apply ServiceMonitor sealgate-operator: Invalid');
+    expect(scene.state()).toMatchObject({
+      reason: 'FleetInvalid',
+      message: expect.stringContaining('apply ServiceMonitor sealgate-operator: Invalid (HTTP 422)'),
+    });
+    expect(scene.object(PROMETHEUS_RULE, 'sealgate')).not.toBeNull();
   });
 });
 

@@ -7,7 +7,7 @@
  */
 import type { Logger } from 'pino';
 import { z } from 'zod';
-import type { KubeApi } from '../kube/kubeApi.ts';
+import { isRefusedWrite, type KubeApi, type KubeError } from '../kube/kubeApi.ts';
 import type { KubeObject, ObjectKey } from '../kube/resource.ts';
 import type { EventRecorder, ReconcileResult, Reconciler } from '../runtime/reconciler.ts';
 import { chooseFleet, LAST_GOOD_ANNOTATION } from './declaredFleet.ts';
@@ -56,6 +56,12 @@ export interface FleetDependencies {
   readonly fleet: { readonly name: string; readonly namespace: string };
 }
 
+interface Outcome {
+  /** null: there is no good fleet to make. */
+  readonly state: FleetState | null;
+  readonly refusedWrite: KubeError | null;
+}
+
 const data = z.record(z.string(), z.string());
 const serviceAddresses = z.object({ clusterIPs: z.array(z.string()).default([]) });
 
@@ -75,27 +81,37 @@ export class FleetReconciler implements Reconciler {
     return { namespace, name: fleetNames(name).fleetConfigMap };
   }
 
+  /** A write that the API server refuses is reported, and rejects as well: it is tried again with backoff. */
   async reconcile(key: ObjectKey, signal: AbortSignal): Promise<ReconcileResult> {
     if (key.name !== this.key.name || key.namespace !== this.key.namespace) return {};
     const { api, fleet } = this.#given;
     const configMap = await api.get(CONFIG_MAP, this.key, signal);
     const present = { namespace: fleet.namespace, name: fleetNames(fleet.name).statefulSet };
     const chosen = chooseFleet(fleet.name, configMap, await api.get(STATEFUL_SET, present, signal));
-    const state = await this.#stateOf(chosen.spec, signal);
+    const { state, refusedWrite } = await this.#outcomeOf(chosen.spec, signal);
     const refused: FleetState | null =
       chosen.refused === null
         ? null
         : { reason: 'FleetInvalid', message: `${chosen.refused}. ${kept(chosen.spec)}` };
-    return this.#conclude(configMap, state?.reason === 'InstallationKeyMissing' ? state : (refused ?? state));
+    const result = this.#conclude(
+      configMap,
+      state?.reason === 'InstallationKeyMissing' ? state : (refused ?? state),
+    );
+    if (refusedWrite !== null) throw refusedWrite;
+    return result;
   }
 
-  async #stateOf(spec: FleetSpec | null, signal: AbortSignal): Promise<FleetState | null> {
-    if (spec === null) return null;
+  async #outcomeOf(spec: FleetSpec | null, signal: AbortSignal): Promise<Outcome> {
+    if (spec === null) return { state: null, refusedWrite: null };
     try {
-      return await this.#make({ ...this.#given.fleet, spec }, signal);
+      return { state: await this.#make({ ...this.#given.fleet, spec }, signal), refusedWrite: null };
     } catch (error) {
-      if (error instanceof FleetRefusal) return { reason: error.reason, message: error.message };
-      throw error;
+      if (error instanceof FleetRefusal) {
+        return { state: { reason: error.reason, message: error.message }, refusedWrite: null };
+      }
+      if (!isRefusedWrite(error)) throw error;
+      const message = `The API server refuses what the fleet needs: ${error.message}`;
+      return { state: { reason: 'FleetInvalid', message }, refusedWrite: error };
     }
   }
 
@@ -115,16 +131,11 @@ export class FleetReconciler implements Reconciler {
     this.#given.facts(fleetFacts(context, material, clusterIPs));
     const alertGroups = await this.#alertGroups(signal);
     const rendered = renderFleet(context, { ...material, installation, rootFile, clusterIPs, alertGroups });
-    for (const object of rendered.objects) {
-      await ensureObject(
-        objects,
-        object.kind === 'StatefulSet' ? withLastGood(object, context.spec) : object,
-        signal,
-      );
-    }
+    const refused = await ensureAll(objects, context, rendered.objects, signal);
     await dropUndeclared(objects, context, rendered.objects, signal);
     const pods = await fleetPods(api, context, signal);
     await refreshPods(api, pods, CONFIG_HASH_ANNOTATION, rendered.revision);
+    if (refused !== null) throw refused;
     return revisionState(pods, rendered.revision, podStatus, signal);
   }
 
@@ -170,6 +181,32 @@ function withLastGood(statefulSet: KubeObject, spec: FleetSpec): KubeObject {
   const { metadata } = statefulSet;
   const annotations = { ...metadata.annotations, [LAST_GOOD_ANNOTATION]: JSON.stringify(spec) };
   return { ...statefulSet, metadata: { ...metadata, annotations } };
+}
+
+/**
+ * One object that is refused keeps back no other, but for two: no pod changes before all that it needs is there, and it
+ * is told of no configuration that could not be written.
+ *
+ * @returns the first refusal; null: there was none
+ */
+async function ensureAll(
+  objects: ObjectsOf,
+  context: FleetContext,
+  declared: readonly KubeObject[],
+  signal: AbortSignal,
+): Promise<KubeError | null> {
+  let refused: KubeError | null = null;
+  for (const object of declared) {
+    const isStatefulSet = object.kind === 'StatefulSet';
+    if (isStatefulSet && refused !== null) continue;
+    try {
+      await ensureObject(objects, isStatefulSet ? withLastGood(object, context.spec) : object, signal);
+    } catch (error) {
+      if (!isRefusedWrite(error) || object.kind === 'Secret') throw error;
+      refused ??= error;
+    }
+  }
+  return refused;
 }
 
 /** What can be switched off goes when it is. */

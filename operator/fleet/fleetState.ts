@@ -5,7 +5,7 @@ export type FleetReason =
   | 'Ready'
   /** Written, but not yet in force on every pod. */
   | 'Progressing'
-  /** The declared fleet is refused; the last good one is kept as it is. */
+  /** The declared fleet is refused, and the last good one is kept; or the API server refuses one of its objects. */
   | 'FleetInvalid'
   /** There is data, but not the key to it. */
   | 'InstallationKeyMissing'
