@@ -162,15 +162,15 @@ describe('the chart', () => {
     expect([...shown].filter((name) => !page.includes(`\`${name}`))).toEqual([]);
   });
 
-  it('keeps the custom resources on uninstall, and leaves them to another installation when told so', async () => {
-    const definitions = (await renderChart()).filter(({ kind }) => kind === 'CustomResourceDefinition');
-    expect(definitions.map(({ metadata }) => metadata.name).toSorted()).toEqual([
-      'encryptedbuckets.sealgate.io',
-      'kmsconnections.sealgate.io',
-    ]);
-    expect(definitions.map(({ metadata }) => metadata.annotations['helm.sh/resource-policy'])).toEqual([
-      'keep',
-      'keep',
+  it('keeps the custom resources and their admission policies on uninstall, and leaves them to another installation when told so', async () => {
+    const kept = (await renderChart()).filter(
+      ({ metadata }) => metadata.annotations['helm.sh/resource-policy'] === 'keep',
+    );
+    expect(kept.map(({ kind, metadata }) => `${kind} ${metadata.name}`).toSorted()).toEqual([
+      'CustomResourceDefinition encryptedbuckets.sealgate.io',
+      'CustomResourceDefinition kmsconnections.sealgate.io',
+      'ValidatingAdmissionPolicy sealgate-encryptedbuckets',
+      'ValidatingAdmissionPolicyBinding sealgate-encryptedbuckets',
     ]);
     const second = (await renderChart({ 'crds.enabled': false })).map(({ kind }) => kind);
     expect(second.filter((kind) => /^(?:CustomResource|ValidatingAdmission)/.test(kind))).toEqual([]);

@@ -240,12 +240,17 @@ describe('the fleet on a real API server', () => {
     await plane.apply(...pods);
   });
 
-  it('and the custom resources stay when the release goes', async () => {
+  it('and the custom resources and their admission policies stay when the release goes', async () => {
     await plane.helm(['uninstall', 'sealgate', '-n', NAMESPACE]);
     expect(
       await plane.kubectl(['-n', NAMESPACE, 'get', 'statefulset,secret,service', '-o', 'name']),
     ).toContain('statefulset.apps/sealgate\n');
     expect(await plane.kubectl(['get', 'crd', '-o', 'name'])).toContain('encryptedbuckets.sealgate.io');
+    const kinds = ['validatingadmissionpolicy', 'validatingadmissionpolicybinding'];
+    const policies = await plane.kubectl(['get', kinds.join(','), '-o', 'name']);
+    for (const kind of kinds) {
+      expect(policies).toContain(`${kind}.admissionregistration.k8s.io/sealgate-encryptedbuckets\n`);
+    }
     await plane.helm(['install', 'sealgate', CHART, '-n', NAMESPACE]);
   });
 });

@@ -5,7 +5,7 @@
  * Usage: node operator/chart/generate.ts [--check]; with --check it writes nothing, names what is out of date, and fails.
  */
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { keptDefinition } from './definitions.ts';
+import { keptObjects } from './definitions.ts';
 import { valuesFile } from './valuesFile.ts';
 import { valuesSchema } from './valuesSchema.ts';
 
@@ -25,8 +25,8 @@ function generated(): Map<string, string> {
     ['values.schema.json', `${JSON.stringify(valuesSchema(), null, 2)}\n`],
     ...definitions.map((name): [string, string] =>
       name === 'policies.yaml'
-        ? ['files/policies.yaml', source(name)]
-        : [`${COPIES}${name}`, keptDefinition(source(name))],
+        ? ['files/policies.yaml', keptObjects(source(name))]
+        : [`${COPIES}${name}`, keptObjects(source(name))],
     ),
   ]);
 }

@@ -136,7 +136,7 @@ export const chartValues = z.strictObject({
         .boolean()
         .default(true)
         .describe(
-          'Installs the custom resources, which stay when the release goes, and their admission policies. false for a second installation in the same cluster.',
+          'Installs the custom resources and their admission policies, which stay when the release goes, and the roles for people. false for a second installation in the same cluster.',
         ),
     })
     .prefault({})

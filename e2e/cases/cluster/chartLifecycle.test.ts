@@ -116,7 +116,9 @@ async function keptObjects(): Promise<string[]> {
   );
   const claims = await kubectl(`get persistentvolumeclaim -n ${NAMESPACE} -o name`);
   const resources = await kubectl(`get sealgate,secret -n ${TEAM} -o name`);
-  const definitions = await kubectl('get crd -o name');
+  const definitions = await kubectl(
+    'get crd,validatingadmissionpolicy,validatingadmissionpolicybinding -o name',
+  );
   return `${own}${claims}${resources}${definitions}`.split('\n');
 }
 
