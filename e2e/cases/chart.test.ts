@@ -3,6 +3,7 @@ import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
+import { parse } from 'yaml';
 import { z } from 'zod';
 import { type FleetSpec, parseFleet } from '../../operator/fleet/fleetSpec.ts';
 import { parseAlertGroups } from '../../operator/fleet/prometheusRule.ts';
@@ -131,6 +132,20 @@ describe('the chart', () => {
     expect((await fleetOf(values)).runAsUser).toBeNull();
     const [operator] = podsOf(await renderChart(values));
     expect(operator?.pod.securityContext).not.toHaveProperty('runAsUser');
+  });
+
+  it('takes the DNS of OpenShift as docs/install.md sets it', async () => {
+    const page = await readFile(new URL('../../docs/install.md', import.meta.url), 'utf8');
+    const flags = [...page.matchAll(/--set '?(fleet\.networkPolicy\.dns[^\s']+)'?/g)].flatMap(
+      ([, set = '']) => ['--set', set],
+    );
+    const text = await helm(['template', 'sealgate', CHART, ...flags, '-s', 'templates/fleet.yaml']);
+    const { data } = z.object({ data: fleetFile }).parse(parse(text));
+    expect(parseFleet(data['fleet.yaml']).spec.networkPolicy).toMatchObject({
+      dnsNamespace: 'openshift-dns',
+      dnsPorts: [5353],
+      dnsCidrs: [],
+    });
   });
 
   it('hands over the shipped alerts, and not their tests', async () => {

@@ -96,7 +96,22 @@ const networkPolicy = z.strictObject({
       { cidr: '::/0', ports: [5696] },
     ])
     .describe('Where the pods may go: addresses and ports of the KMS servers.'),
-  dnsNamespace: dnsLabel.default('kube-system').describe("Namespace of the cluster's DNS pods."),
+  dnsNamespace: dnsLabel
+    .default('kube-system')
+    .describe("Namespace of the cluster's DNS pods. On OpenShift openshift-dns."),
+  dnsPorts: z
+    .array(port)
+    .min(1)
+    .max(16)
+    .default([53])
+    .describe('Ports of these pods themselves, not of their Service. On OpenShift 5353.'),
+  dnsCidrs: z
+    .array(cidr)
+    .max(64)
+    .default([])
+    .describe(
+      'DNS servers that are no pods, with the same ports: addresses of nodes, such as 169.254.20.10/32 of NodeLocal DNSCache.',
+    ),
 });
 
 export const fleetSpec = z.strictObject({

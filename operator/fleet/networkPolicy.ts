@@ -14,6 +14,11 @@ interface NamedPort {
 
 const tcp = (port: number): NamedPort => ({ protocol: 'TCP', port });
 
+/** An answer that is too long for UDP is asked for over TCP (RFC 7766). */
+const udpAndTcp = (port: number): NamedPort[] => [{ protocol: 'UDP', port }, tcp(port)];
+
+const addresses = (cidr: string): object => ({ ipBlock: { cidr } });
+
 /** No `from` at all means: from everywhere. */
 function ingress(port: number, from: readonly object[]): object {
   return { ports: [tcp(port)], ...(from.length === 0 ? {} : { from }) };
@@ -21,7 +26,8 @@ function ingress(port: number, from: readonly object[]): object {
 
 /** null: none is wanted. */
 export function networkPolicy(context: FleetContext): KubeObject | null {
-  const { enabled, s3From, metricsFrom, kmsCidrs, dnsNamespace } = context.spec.networkPolicy;
+  const { enabled, s3From, metricsFrom, kmsCidrs, dnsNamespace, dnsPorts, dnsCidrs } =
+    context.spec.networkPolicy;
   if (!enabled) return null;
   const operator = { podSelector: { matchLabels: selectorLabels(context.name, 'operator') } };
   const dns = { namespaceSelector: { matchLabels: { 'kubernetes.io/metadata.name': dnsNamespace } } };
@@ -36,8 +42,8 @@ export function networkPolicy(context: FleetContext): KubeObject | null {
         ingress(PORTS.metrics, metricsFrom),
       ],
       egress: [
-        { to: [dns], ports: [{ protocol: 'UDP', port: 53 }, tcp(53)] },
-        ...kmsCidrs.map(({ cidr, ports }) => ({ to: [{ ipBlock: { cidr } }], ports: ports.map(tcp) })),
+        { to: [dns, ...dnsCidrs.map(addresses)], ports: dnsPorts.flatMap(udpAndTcp) },
+        ...kmsCidrs.map(({ cidr, ports }) => ({ to: [addresses(cidr)], ports: ports.map(tcp) })),
       ],
     },
   };
