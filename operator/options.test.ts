@@ -10,7 +10,7 @@ describe('the options', () => {
       name: 'sealgate',
       watchNamespaces: undefined,
       lease: { durationMs: 15_000, renewDeadlineMs: 10_000, retryMs: 2_000 },
-      healthListen: { host: '0.0.0.0', port: 9_003 },
+      healthListen: { host: '', port: 9_003 },
       kubeconfig: undefined,
       identity: 'sealgate-operator-abc',
       logLevel: 'info',
@@ -59,6 +59,7 @@ describe('the options', () => {
     [['--lease-duration', '10s'], '--lease-duration must be longer than --renew-deadline'],
     [['--retry-period', '9s'], '1.2 times --retry-period'],
     [['--health-listen', '9003'], '--health-listen: must be host:port'],
+    [['--health-listen', ':99999'], '--health-listen: must be host:port'],
     [['--log-level', 'loud'], '--log-level'],
   ])('%j is refused', (args, message) => {
     expect(() => parseOptions(args, POD)).toThrow(OptionsError);

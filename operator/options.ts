@@ -14,6 +14,7 @@ export interface OperatorOptions {
   /** Whose resources are served; undefined: those of all namespaces. */
   readonly watchNamespaces: readonly string[] | undefined;
   readonly lease: LeaseTimes;
+  /** An empty host: every address of IPv6 and IPv4, or of IPv4 alone where there is no other. */
   readonly healthListen: ListenAddress;
   /** As in KUBECONFIG; undefined: the pod's service account. */
   readonly kubeconfig: string | undefined;
@@ -38,11 +39,23 @@ export const OPTIONS_HELP = `Usage: node operator/main.ts [options]
   --lease-duration TIME    others wait so long for a leader that says nothing (default: 15s)
   --renew-deadline TIME    a leader that cannot renew its lease stops after this (default: 10s)
   --retry-period TIME      between tries to take or renew the lease (default: 2s)
-  --health-listen ADDRESS  probes and metrics (default: 0.0.0.0:9003)
+  --health-listen ADDRESS  probes and metrics (default: :9003, on every address)
   --kubeconfig FILE        access to the API server (default: KUBECONFIG, else the pod's service account)
   --identity NAME          of this process, unlike any other's (default: POD_NAME, else host name and process id)
   --log-level LEVEL        trace, debug, info, warn, error or fatal (default: info)
 `;
+
+/** host:port, or :port for every address. */
+const healthListen = z.string().transform((text, context): ListenAddress => {
+  const everywhere = text.startsWith(':');
+  const parsed = listenAddress.safeParse(everywhere ? `localhost${text}` : text);
+  if (parsed.success) return everywhere ? { ...parsed.data, host: '' } : parsed.data;
+  context.addIssue({
+    code: 'custom',
+    message: 'must be host:port or :port, such as 127.0.0.1:9003 or :9003',
+  });
+  return z.NEVER;
+});
 
 const label = z.string().regex(/^[a-z0-9](?:[-a-z0-9]{0,61}[a-z0-9])?$/, 'must be a DNS label');
 
@@ -54,7 +67,7 @@ const schema = z.strictObject({
   'lease-duration': duration('1s', '10m'),
   'renew-deadline': duration('500ms', '9m'),
   'retry-period': duration('100ms', '1m'),
-  'health-listen': listenAddress,
+  'health-listen': healthListen,
   kubeconfig: z.string().min(1).optional(),
   identity: z.string().min(1).max(253),
   'log-level': z.enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal']),
@@ -77,7 +90,7 @@ export function parseOptions(
     'lease-duration': '15s',
     'renew-deadline': '10s',
     'retry-period': '2s',
-    'health-listen': '0.0.0.0:9003',
+    'health-listen': ':9003',
     kubeconfig: nonEmpty(env['KUBECONFIG']),
     identity: nonEmpty(env['POD_NAME']) ?? `${hostname()}-${process.pid}`,
     'log-level': 'info',

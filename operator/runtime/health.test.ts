@@ -1,5 +1,6 @@
 import { Counter, Registry } from 'prom-client';
 import { expect, test } from 'vitest';
+import { parseOptions } from '../options.ts';
 import { createHealthServer } from './health.ts';
 
 test('livez is always ok, readyz tells why not, metrics are those of the registry, and there is nothing else', async () => {
@@ -17,5 +18,16 @@ test('livez is always ok, readyz tells why not, metrics are those of the registr
   expect(await get('/readyz')).toEqual([200, 'ready\n']);
   expect((await get('/metrics'))[1]).toContain('n_total 1');
   expect(await get('/')).toEqual([404, 'not found\n']);
+  await server.close();
+});
+
+test('as a pod starts it, it answers over IPv6 and over IPv4', async () => {
+  const { healthListen } = parseOptions([], { POD_NAMESPACE: 'sealgate' });
+  const server = createHealthServer({ unready: () => [], registry: new Registry() });
+  const { port } = new URL(await server.listen({ ...healthListen, port: 0 }));
+  for (const host of ['[::1]', '127.0.0.1']) {
+    const answer = await fetch(`http://${host}:${port}/livez`);
+    expect(await answer.text()).toBe('ok\n');
+  }
   await server.close();
 });
