@@ -4,9 +4,11 @@
  *
  *     current ──2/3 of its life──▶ current + next ──30 days──▶ previous + current ──60 days──▶ current
  *
+ * One that was made under a clock that was ahead is accepted by nobody yet: a new one takes its place at once.
+ *
  * All of it can be told from the certificates themselves, so nothing else is kept. Pure but for making keys.
  */
-import { isPair, issuedMs, makeCa, needsRenewal, type PemPair } from './certificates.ts';
+import { isNotYetValid, isPair, issuedMs, makeCa, needsRenewal, type PemPair } from './certificates.ts';
 
 const DAY_MS = 24 * 3_600_000;
 /** How long the next authority is in the bundle before it signs: applications read their bundle when they start. */
@@ -33,7 +35,10 @@ export async function advanceAuthority(
     return { current: await makeCa(fleet, nowMs), next: null, previous: null };
   }
   const { current, next, previous } = authority;
-  if (next !== null && isPair(next)) {
+  if (isNotYetValid(current.cert, nowMs)) {
+    return { current: await makeCa(fleet, nowMs), next: null, previous: current.cert };
+  }
+  if (next !== null && isPair(next) && !isNotYetValid(next.cert, nowMs)) {
     if (nowMs < issuedMs(next.cert) + ANNOUNCED_MS) return authority;
     return { current: next, next: null, previous: current.cert };
   }

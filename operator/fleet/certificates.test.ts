@@ -9,6 +9,7 @@ import { connect, createServer } from 'node:tls';
 import { describe, expect, it } from 'vitest';
 import { type Authority, advanceAuthority, authorityFiles, readAuthority, trustBundle } from './authority.ts';
 import {
+  isNotYetValid,
   isPair,
   issueServingCertificate,
   makeCa,
@@ -89,6 +90,15 @@ describe('a serving certificate', () => {
     expect(new X509Certificate(late.cert).validTo).toBe(new X509Certificate(ca.cert).validTo);
   });
 
+  it('is due when it was made under a clock that was ahead by more than the clients may be behind', async () => {
+    const now = Date.UTC(2026, 0, 1);
+    const ca = await makeCa('sealgate', now);
+    const made = async (aheadMs: number) =>
+      (await issueServingCertificate(ca, { ...NAMES, nowMs: now + aheadMs })).cert;
+    expect(needsRenewal(await made(4 * 60_000), now)).toBe(false);
+    expect(needsRenewal(await made(DAY_MS), now)).toBe(true);
+  });
+
   it('is replaced when names, authority or key are others', async () => {
     const now = Date.now();
     const ca = await makeCa('sealgate', now);
@@ -166,5 +176,22 @@ describe('the authority', () => {
     expect((await advanceAuthority(damaged, 'sealgate', Date.now())).current.cert).not.toBe(
       first.current.cert,
     );
+  });
+
+  it('that was made under a clock that was ahead is replaced at once, and stays trusted', async () => {
+    const now = Date.UTC(2026, 0, 1);
+    const ahead = await advanceAuthority(null, 'sealgate', now + 365 * DAY_MS);
+    const mended = await advanceAuthority(ahead, 'sealgate', now);
+    expect(mended).toMatchObject({ next: null, previous: ahead.current.cert });
+    expect(isNotYetValid(mended.current.cert, now)).toBe(false);
+    expect(await advanceAuthority(mended, 'sealgate', now + DAY_MS)).toBe(mended);
+
+    const born = await advanceAuthority(null, 'sealgate', now);
+    const dueMs = renewalDueMs(born.current.cert);
+    const announced = await advanceAuthority(born, 'sealgate', dueMs + 365 * DAY_MS);
+    const again = await advanceAuthority(announced, 'sealgate', dueMs);
+    expect(again.current).toEqual(born.current);
+    expect(again.next).not.toEqual(announced.next);
+    expect(isNotYetValid(again.next?.cert ?? '', dueMs)).toBe(false);
   });
 });

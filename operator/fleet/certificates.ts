@@ -118,9 +118,14 @@ export function renewalDueMs(cert: string): number {
   return notBefore.getTime() + ((notAfter.getTime() - notBefore.getTime()) * 2) / 3;
 }
 
-/** Whether two thirds of a certificate's life are over. */
+/** Whether it was made under a clock that was ahead: nobody accepts it yet. */
+export function isNotYetValid(cert: string, nowMs: number): boolean {
+  return nowMs < new x509.X509Certificate(cert).notBefore.getTime();
+}
+
+/** Whether two thirds of a certificate's life are over, or none of it has begun. */
 export function needsRenewal(cert: string, nowMs: number): boolean {
-  return nowMs >= renewalDueMs(cert);
+  return nowMs >= renewalDueMs(cert) || isNotYetValid(cert, nowMs);
 }
 
 /** Since when it is in use, as far as the certificate itself tells. */
