@@ -191,6 +191,26 @@ describe('the chart', () => {
     expect(second.filter((kind) => /^(?:CustomResource|ValidatingAdmission)/.test(kind))).toEqual([]);
   });
 
+  it('takes names for what they are, also where YAML has a number or a truth in their place', async () => {
+    const names = {
+      'tests.kmsConnectionRef': { name: '1e3', namespace: '007' },
+      watchNamespaces: ['null', '0x1'],
+    };
+    const values = { ...EVERYTHING, ...names, 'ingress.className': '5', 'operator.priorityClassName': 'yes' };
+    const objects = await renderChart(values, { release: '123', namespace: 'true' });
+    const strange: string[] = [];
+    const named = objects.filter(({ kind }) => kind !== 'CustomResourceDefinition');
+    JSON.stringify(named, (key, value: unknown) => {
+      if (/^(?:name|namespace|ingressClassName|priorityClassName)$/.test(key) && typeof value !== 'string') {
+        strange.push(`${key}: ${String(value)}`);
+      }
+      return value;
+    });
+    expect(strange).toEqual([]);
+    const { data } = z.object({ data: fleetFile }).parse(only(objects, 'ConfigMap', '123-fleet'));
+    expect(parseFleet(data['fleet.yaml']).name).toBe('123');
+  });
+
   it('needs hosts for an Ingress and gateways for an HTTPRoute', async () => {
     await expect(renderChart({ 'ingress.enabled': true })).rejects.toThrow(
       'ingress.enabled needs ingress.hosts',

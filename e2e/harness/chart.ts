@@ -40,9 +40,9 @@ function settings(values: Readonly<Record<string, unknown>>): string[] {
 /** The objects of a release, tests and kept ones included. `values` by their paths, such as `fleet.region`. */
 export async function renderChart(
   values: Readonly<Record<string, unknown>> = {},
-  release = 'sealgate',
+  { release = 'sealgate', namespace = 'storage' } = {},
 ): Promise<RenderedObject[]> {
-  const args = ['template', release, CHART, '--namespace', 'storage', '--kube-version', 'v1.36.0'];
+  const args = ['template', release, CHART, '--namespace', namespace, '--kube-version', 'v1.36.0'];
   const text = await helm([...args, ...settings(values)]);
   return parseAllDocuments(text)
     .map((document): unknown => document.toJS())

@@ -10,7 +10,7 @@
 {{/* What selects the operator's pods; the operator's own code has the same words. */}}
 {{- define "sealgate.operatorSelector" -}}
 app.kubernetes.io/name: sealgate
-app.kubernetes.io/instance: {{ include "sealgate.name" . }}
+app.kubernetes.io/instance: {{ include "sealgate.name" . | quote }}
 app.kubernetes.io/component: operator
 {{- end -}}
 
