@@ -1,15 +1,18 @@
 /** The chart, rendered by the real helm: what it refuses, and what nothing that it makes may ever be. */
+import { execFile } from 'node:child_process';
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { beforeAll, describe, expect, it } from 'vitest';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { parse } from 'yaml';
 import { z } from 'zod';
 import { type FleetSpec, parseFleet } from '../../operator/fleet/fleetSpec.ts';
 import { parseAlertGroups } from '../../operator/fleet/prometheusRule.ts';
 import { type S3Request, s3Request } from '../../operator/helmTest/signedRequest.ts';
 import { CHART, helm, type RenderedObject, renderChart } from '../harness/chart.ts';
-import { startSealgate } from '../harness/sealgate.ts';
+import { type Sealgate, startSealgate } from '../harness/sealgate.ts';
 
 /** Every part that can be switched on. */
 const EVERYTHING = {
@@ -342,28 +345,51 @@ describe('rights', () => {
 });
 
 describe('the client of helm test', () => {
+  let folder: string;
+  let server: Sealgate;
+  beforeAll(async () => {
+    folder = await mkdtemp(join(tmpdir(), 'sealgate-helm-test-'));
+    server = await startSealgate({ folder, workers: 1 });
+  });
+  afterAll(async () => {
+    await server?.stop();
+    await rm(folder, { recursive: true });
+  });
+
+  function send(method: S3Request['method'], path: string, text = '') {
+    const { accessKeyId, secretAccessKey, region } = server;
+    const endpoint = new URL(server.endpoint);
+    const access = { endpoint, region, accessKeyId, secretAccessKey, ca: undefined };
+    return s3Request(access, { method, path, body: Buffer.from(text) }, Date.now());
+  }
+
   it('is understood by the data plane', async () => {
-    const folder = await mkdtemp(join(tmpdir(), 'sealgate-helm-test-'));
-    const server = await startSealgate({ folder, workers: 1 });
-    try {
-      const { accessKeyId, secretAccessKey, region } = server;
-      const access = {
-        endpoint: new URL(server.endpoint),
-        region,
-        accessKeyId,
-        secretAccessKey,
-        ca: undefined,
-      };
-      const send = (method: S3Request['method'], path: string, text = '') =>
-        s3Request(access, { method, path, body: Buffer.from(text) }, Date.now());
-      expect((await send('PUT', '/helm-test')).status).toBe(200);
-      expect((await send('PUT', '/helm-test/a/object', 'content')).status).toBe(200);
-      expect((await send('GET', '/helm-test/a/object')).body.toString()).toBe('content');
-      expect((await send('DELETE', '/helm-test/a/object')).status).toBe(204);
-      expect((await send('GET', '/helm-test/a/object')).status).toBe(404);
-    } finally {
-      await server.stop();
-      await rm(folder, { recursive: true });
-    }
+    expect((await send('PUT', '/helm-test')).status).toBe(200);
+    expect((await send('PUT', '/helm-test/a/object', 'content')).status).toBe(200);
+    expect((await send('GET', '/helm-test/a/object')).body.toString()).toBe('content');
+    expect((await send('DELETE', '/helm-test/a/object')).status).toBe(204);
+    expect((await send('GET', '/helm-test/a/object')).status).toBe(404);
+  });
+
+  it('leaves nothing in the bucket when it fails, so that the next test can begin', async () => {
+    expect((await send('PUT', '/not-encrypted')).status).toBe(200);
+    const main = fileURLToPath(new URL('../../operator/helmTest/main.ts', import.meta.url));
+    const env = {
+      AWS_ENDPOINT_URL_S3: server.endpoint,
+      AWS_REGION: server.region,
+      AWS_ACCESS_KEY_ID: server.accessKeyId,
+      AWS_SECRET_ACCESS_KEY: server.secretAccessKey,
+      BUCKET_NAME: 'not-encrypted',
+      DATA_PLANE_POD: 'sealgate-0',
+      POD_NAMESPACE: 'storage',
+      KUBERNETES_SERVICE_HOST: '127.0.0.1',
+      KUBERNETES_SERVICE_PORT: '1',
+    };
+    await expect(promisify(execFile)(process.execPath, [main], { env })).rejects.toMatchObject({
+      code: 1,
+      stderr: expect.stringContaining('FAILED  PUT /not-encrypted/helm-test/object said'),
+    });
+    expect((await send('GET', '/not-encrypted/helm-test/object')).status).toBe(404);
+    expect((await send('DELETE', '/not-encrypted')).status).toBe(204);
   });
 });
