@@ -56,6 +56,15 @@ describe('the alert rules', () => {
     expect(ALERTS.map(({ alert }) => alert).filter((alert) => !page.includes(`\`${alert}\``))).toEqual([]);
   });
 
+  it('that are critical are all, and alone, in the list of docs/monitor.md', () => {
+    const page = readFileSync(join(ROOT, 'docs/monitor.md'), 'utf8');
+    const listed = [...page.matchAll(/^\| (Sealgate[^|]*) \|/gm)].flatMap(([, names = '']) =>
+      names.split(', '),
+    );
+    const critical = ALERTS.filter(({ labels }) => labels.severity === 'critical').map(({ alert }) => alert);
+    expect(listed.toSorted(byName)).toEqual(critical.toSorted(byName));
+  });
+
   it('call denied what is answered with 403, and nothing else', () => {
     const denied = Array.from({ length: 0x200 }, (_, reason) => reason).filter(
       (reason) => judge(new KmipError('Result', 'refused', { sent: true, reason })).code === 'AccessDenied',

@@ -15,7 +15,13 @@ export const yamlFiles = (folder: string): string[] =>
     .toSorted(byName);
 
 const ruleFile = z.object({
-  groups: z.array(z.object({ rules: z.array(z.object({ alert: z.string(), expr: z.string() })) })),
+  groups: z.array(
+    z.object({
+      rules: z.array(
+        z.object({ alert: z.string(), expr: z.string(), labels: z.object({ severity: z.string() }) }),
+      ),
+    }),
+  ),
 });
 const testFile = z.object({
   tests: z.array(

@@ -160,7 +160,9 @@ export const chartValues = z.strictObject({
     .describe('The data plane. The operator makes it and keeps it so.'),
   operator: operator.describe('The operator.'),
   ingress: ingress.describe('S3 from outside, by an Ingress. Set fleet.s3.externalUrl as well.'),
-  httpRoute: httpRoute.describe('S3 from outside, by the Gateway API. Set fleet.s3.externalUrl as well.'),
+  httpRoute: httpRoute.describe(
+    'S3 from outside, by the Gateway API. Set fleet.s3.externalUrl as well. With fleet.s3.tls the Gateway needs a BackendTLSPolicy, which is not made here (docs/install.md).',
+  ),
   grafanaDashboard: z
     .strictObject({
       enabled: z.boolean().default(true).describe('Makes a ConfigMap with the dashboard.'),
