@@ -123,7 +123,15 @@ describe('a cache', () => {
       await controlPlane.restartApiServer();
       await changes;
     }
-    await written(() => runtime.client.create(CONFIG_MAPS, configMap('a', 'last', {})));
+    const applied = configMap('a', 'last', { k: 'tell-nobody' });
+    // As `kubectl apply` makes it: with a copy of the whole object in its metadata.
+    const annotations = {
+      'kubectl.kubernetes.io/last-applied-configuration': JSON.stringify(applied),
+      kept: 'yes',
+    };
+    await written(() =>
+      runtime.client.create(CONFIG_MAPS, { ...applied, metadata: { ...applied.metadata, annotations } }),
+    );
     const last = { namespace: 'a', name: 'last' };
     for (const cache of [everywhere, two, metadata]) await until(cache, () => cache.get(last) !== undefined);
     const listed = await runtime.client.list(CONFIG_MAPS, {});
@@ -140,6 +148,9 @@ describe('a cache', () => {
       metadata: { name: 'n0' },
     });
     expect(metadata.get({ namespace: 'a', name: 'n0' })).not.toHaveProperty('data');
+    expect(everywhere.get(last)?.['data']).toEqual({ k: 'tell-nobody' });
+    expect(metadata.get(last)?.metadata.annotations).toEqual({ kept: 'yes' });
+    expect(JSON.stringify(metadata.list())).not.toContain('tell-nobody');
   });
 
   test('is told that a version is too old, and lists in pages', async () => {

@@ -92,6 +92,17 @@ describe('a cache', () => {
     expect(() => Object.assign(held?.metadata.labels ?? {}, { l: '2' })).toThrow(TypeError);
   });
 
+  test('keeps no copy of an object that an annotation holds', () => {
+    const cache = new ObjectCache({ type: CONFIG_MAPS });
+    const applied = {
+      'kubectl.kubernetes.io/last-applied-configuration': '{"stringData":{"k":"tell-nobody"}}',
+    };
+    cache.upsert(object('x', '1', { annotations: { ...applied, other: 'stays' } }));
+    cache.upsert(object('y', '1', { annotations: applied }));
+    expect(JSON.stringify(cache.list())).not.toContain('tell-nobody');
+    expect(cache.get({ namespace: 'a', name: 'x' })?.metadata.annotations).toEqual({ other: 'stays' });
+  });
+
   test('who waits for the first list is told when it will not come', async () => {
     const cache = new ObjectCache({ type: CONFIG_MAPS });
     const end = new AbortController();

@@ -2,7 +2,8 @@
  * A copy of the objects of one kind, kept by reflectors and read by reconcilers.
  *
  * Owns the objects, their indexes and who is told of changes. It asks nobody for anything. Objects are frozen to the
- * bottom and carry no managedFields, which are often most of an object.
+ * bottom and carry neither managedFields, which are often most of an object, nor the copy of all of it that `kubectl
+ * apply` leaves in an annotation: of a Secret it holds the contents.
  */
 import type { Cache } from './kubeApi.ts';
 import { keyOf, keyText } from './paths.ts';
@@ -37,6 +38,9 @@ export interface ObjectCacheOptions {
   /** Namespaces that are listed one by one; undefined: all at once. */
   readonly namespaces?: readonly string[] | undefined;
 }
+
+/** The object as it was last given to `kubectl apply`, contents and all. */
+const LAST_APPLIED = 'kubectl.kubernetes.io/last-applied-configuration';
 
 /** Stands for all namespaces where a reflector lists them at once. */
 export const ALL_NAMESPACES = '';
@@ -178,10 +182,15 @@ function isSameVersion(a: KubeObject, b: KubeObject): boolean {
 }
 
 function trimmed(object: KubeObject): KubeObject {
-  const metadata = Object.fromEntries(
-    Object.entries(object.metadata).filter(([name]) => name !== 'managedFields'),
-  );
-  return frozen({ ...object, metadata: { ...metadata, name: object.metadata.name } });
+  const metadata = without(object.metadata, 'managedFields');
+  const { annotations } = metadata;
+  if (annotations === undefined) return frozen({ ...object, metadata });
+  return frozen({ ...object, metadata: { ...metadata, annotations: without(annotations, LAST_APPLIED) } });
+}
+
+/** `name` is none of the fields that T requires. */
+function without<T extends object>(fields: T, name: string): T {
+  return Object.fromEntries(Object.entries(fields).filter(([field]) => field !== name)) as T;
 }
 
 function frozen<T>(value: T): T {

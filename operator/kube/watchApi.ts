@@ -7,7 +7,7 @@ export interface Selection {
   /** Undefined: of all namespaces. */
   readonly namespace?: string | undefined;
   readonly labelSelector?: string | undefined;
-  /** Objects come as PartialObjectMetadata: their contents never reach this process. */
+  /** Objects come as PartialObjectMetadata: their contents are not sent. */
   readonly metadataOnly?: boolean | undefined;
 }
 
