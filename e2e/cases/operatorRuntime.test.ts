@@ -259,6 +259,11 @@ describe('a write', () => {
     const events = new EventWriter({ api: client, clock: systemClock, log, registry, identity: 'e2e' });
     const regarding = await client.create(CONFIG_MAPS, configMap('a', 'eventful', {}));
     const event = { type: 'Warning', reason: 'Tried', action: 'Try', note: 'Tried and failed.' } as const;
+    const long = { ...event, reason: 'Long', note: 'é'.repeat(2_000) };
+    events.record(
+      { ...regarding, metadata: { ...regarding.metadata, name: `${'n'.repeat(199)}.long` } },
+      long,
+    );
     events.record(regarding, event);
     const find = async () =>
       (await client.list(EVENTS, { namespace: 'a' })).find(({ reason }) => reason === 'Tried');

@@ -117,8 +117,25 @@ describe('events', () => {
     events.record({ ...BUCKET, metadata: { name } }, { ...READY, note: 'x'.repeat(5_000) });
     await settle();
     const [event] = await written();
-    expect(String(event?.['note'])).toHaveLength(1_024);
+    expect(event?.['note']).toBe(`${'x'.repeat(1_021)}…`);
     expect(event?.metadata.name.length).toBeLessThanOrEqual(253);
     expect(event?.metadata.namespace).toBe('default');
+  });
+
+  test.each([
+    ['that are as long as the API takes stay whole', `${'x'.repeat(1_022)}é`, `${'x'.repeat(1_022)}é`],
+    ['of characters of several bytes are cut between two of them', 'é'.repeat(513), `${'é'.repeat(510)}…`],
+    ['of characters of two code units are cut between two of them', '😀'.repeat(300), `${'😀'.repeat(255)}…`],
+  ])('notes %s', async (_how, note, expected) => {
+    events.record(BUCKET, { ...READY, note });
+    await settle();
+    expect((await written())[0]?.['note']).toBe(expected);
+  });
+
+  test.each(['.', '-', '-.'])('a name that is cut after %j is still one', async (end) => {
+    const name = `${'n'.repeat(200 - end.length)}${end}${'m'.repeat(20)}`;
+    events.record({ ...BUCKET, metadata: { ...BUCKET.metadata, name } }, READY);
+    await settle();
+    expect((await written())[0]?.metadata.name).toMatch(/^n+\.[0-9a-f]{16}$/);
   });
 });

@@ -27,7 +27,9 @@ const REMEMBERED = 4_096;
 const SAME_WITHIN_MS = 10 * 60_000;
 /** A series is written at most this often, however often it repeats. */
 const SERIES_EVERY_MS = 60_000;
-const LONGEST_NOTE = 1_024;
+/** In bytes of UTF-8: that is what the API server counts, whatever its message says. */
+const LONGEST_NOTE_BYTES = 1_024;
+const LONGEST_NAME = 200;
 const WRITE_LIMIT_MS = 10_000;
 
 export interface EventWriterOptions {
@@ -209,7 +211,7 @@ function eventObject(
   return {
     apiVersion: 'events.k8s.io/v1',
     kind: 'Event',
-    metadata: { namespace: namespace ?? 'default', name: `${name.slice(0, 200)}.${suffix}` },
+    metadata: { namespace: namespace ?? 'default', name: `${beginningOf(name)}.${suffix}` },
     eventTime: microTime(from.wallMs),
     reportingController: CONTROLLER,
     reportingInstance: from.identity.slice(0, 128),
@@ -224,6 +226,19 @@ function eventObject(
     type: event.type,
     reason: event.reason,
     action: event.action,
-    note: event.note.length > LONGEST_NOTE ? `${event.note.slice(0, LONGEST_NOTE - 1)}…` : event.note,
+    note: cutNote(event.note),
   };
+}
+
+/** Room is left for the suffix; no part of a name may end in a dash or be empty. */
+function beginningOf(name: string): string {
+  return name.slice(0, LONGEST_NAME).replace(/[-.]+$/, '');
+}
+
+function cutNote(note: string): string {
+  if (Buffer.byteLength(note) <= LONGEST_NOTE_BYTES) return note;
+  const room = new Uint8Array(LONGEST_NOTE_BYTES - Buffer.byteLength('…'));
+  // It reads whole characters only.
+  const { read } = new TextEncoder().encodeInto(note, room);
+  return `${note.slice(0, read)}…`;
 }

@@ -48,6 +48,7 @@ export class MemoryApi implements KubeApi {
   async create(type: ResourceType, object: KubeObject, options: CallOptions = {}): Promise<KubeObject> {
     const path = collectionPath(type, object.metadata.namespace);
     await this.#called({ verb: 'create', path, body: object }, options.signal);
+    requireValid(type, object);
     return answered(type, this.store.create(path, object));
   }
 
@@ -92,6 +93,16 @@ export class MemoryApi implements KubeApi {
     this.calls.push(call);
     await this.before(call, signal);
   }
+}
+
+/** What the API server asks of names, and of the note of an Event, whose length it counts in bytes. */
+function requireValid(type: ResourceType, object: KubeObject): void {
+  const { name } = object.metadata;
+  const isName =
+    name.length <= 253 && /^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$/.test(name);
+  const note = type.plural === 'events' ? String(object['note']) : '';
+  if (isName && Buffer.byteLength(note) <= 1_024) return;
+  throw new KubeError('Invalid', `create ${type.kind} ${name}: Invalid`, { status: 422 });
 }
 
 function answered(type: ResourceType, result: object | string): KubeObject {
