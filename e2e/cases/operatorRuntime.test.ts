@@ -242,15 +242,19 @@ describe('a write', () => {
   test('of the finalizer holds an object, and lets it go', async () => {
     const { client } = runtime;
     const key = { namespace: 'a', name: 'held' };
+    const signal = AbortSignal.timeout(30_000);
     const made = await client.create(CONFIG_MAPS, configMap('a', 'held', {}));
-    const held = await addFinalizer(client, CONFIG_MAPS, made, 'sealgate.io/finalizer');
-    await expect(addFinalizer(client, CONFIG_MAPS, made, 'sealgate.io/finalizer')).rejects.toMatchObject({
+    const held = await addFinalizer(client, CONFIG_MAPS, made, 'sealgate.io/finalizer', signal);
+    await expect(
+      addFinalizer(client, CONFIG_MAPS, made, 'sealgate.io/finalizer', signal),
+    ).rejects.toMatchObject({
       code: 'Conflict',
     });
     expect(await client.delete(CONFIG_MAPS, key, { uid: held.metadata.uid ?? '' })).toBe(true);
     const deleted = await client.get(CONFIG_MAPS, key);
     expect(deleted?.metadata.deletionTimestamp).toBeDefined();
-    if (deleted !== null) await removeFinalizer(client, CONFIG_MAPS, deleted, 'sealgate.io/finalizer');
+    if (deleted !== null)
+      await removeFinalizer(client, CONFIG_MAPS, deleted, 'sealgate.io/finalizer', signal);
     expect(await client.get(CONFIG_MAPS, key)).toBeNull();
   });
 

@@ -90,7 +90,7 @@ export class EncryptedBucketReconciler implements Reconciler {
     }
     const found = this.#statuses.newest(cached);
     if (found.metadata.deletionTimestamp === undefined) {
-      return await this.#keep(await addFinalizer(kube, ENCRYPTED_BUCKET, found, FINALIZER), signal);
+      return await this.#keep(await addFinalizer(kube, ENCRYPTED_BUCKET, found, FINALIZER, signal), signal);
     }
     const { uid } = found.metadata;
     if (uid !== undefined && this.#released.get(keyText(key)) === uid) return {};
@@ -172,7 +172,7 @@ export class EncryptedBucketReconciler implements Reconciler {
     const namespaceEnds = namespace?.metadata.deletionTimestamp !== undefined;
     const removal = await remove({ admin, access: this.#access, namespaceEnds }, bucket, signal);
     if (removal.kind === 'Done') {
-      await removeFinalizer(kube, ENCRYPTED_BUCKET, object, FINALIZER);
+      await removeFinalizer(kube, ENCRYPTED_BUCKET, object, FINALIZER, signal);
       const { uid } = object.metadata;
       if (uid !== undefined) {
         this.#statuses.forget(uid);

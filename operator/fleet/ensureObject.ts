@@ -30,7 +30,7 @@ export async function ensureObject(
     return null;
   signal.throwIfAborted();
   try {
-    const applied = await applyOrReplace(objects, type, declared, live !== null);
+    const applied = await applyOrReplace(objects, type, declared, live !== null, signal);
     objects.onWrite(object.kind, object.metadata.name, field ?? '');
     return applied;
   } catch (error) {
@@ -61,17 +61,19 @@ async function applyOrReplace(
   type: ResourceType,
   declared: KubeObject,
   isThere: boolean,
+  signal: AbortSignal,
 ): Promise<KubeObject> {
+  const key = keyOf(objects, declared.metadata.name);
   const replace = (): Promise<KubeObject> =>
-    objects.api.mergePatch(type, keyOf(objects, declared.metadata.name), { spec: declared['spec'] });
+    objects.api.mergePatch(type, key, { spec: declared['spec'] }, { signal });
   let applied: KubeObject;
   try {
-    applied = await objects.api.apply(type, declared);
+    applied = await objects.api.apply(type, declared, { signal });
   } catch (error) {
     const mayContradict = isThere && declared['spec'] !== undefined;
     if (!(mayContradict && error instanceof KubeError && error.code === 'Invalid')) throw error;
     await replace();
-    applied = await objects.api.apply(type, declared);
+    applied = await objects.api.apply(type, declared, { signal });
   }
   return declared['spec'] === undefined || firstDifference(declared, applied) === null ? applied : replace();
 }
@@ -87,6 +89,6 @@ export async function ensureAbsent(
   if (live?.metadata.labels?.['app.kubernetes.io/managed-by'] !== 'sealgate-operator') return;
   signal.throwIfAborted();
   const { uid } = live.metadata;
-  await objects.api.delete(type, keyOf(objects, name), uid === undefined ? {} : { uid });
+  await objects.api.delete(type, keyOf(objects, name), uid === undefined ? {} : { uid }, { signal });
   objects.onWrite(type.kind, name, 'metadata');
 }

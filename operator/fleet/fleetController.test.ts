@@ -42,6 +42,29 @@ describe('a new fleet', () => {
     expect(scene.events).toEqual(['Normal Ready The configuration is in force on 1 of 1 pods.']);
   });
 
+  it('is written only as long as the term lasts, and so is what is dropped of it', async () => {
+    const scene = new Scene();
+    const { signal } = new AbortController();
+    await scene.reconciler.reconcile(KEY, signal);
+    scene.declare(fleetYaml({ networkPolicy: { enabled: false }, podLabels: { team: 'storage' } }));
+    // What others put into it contradicts what is applied: then it is replaced.
+    scene.api.beforeWrite = (write) => {
+      if (write !== 'apply StatefulSet sealgate') return;
+      scene.api.beforeWrite = () => undefined;
+      throw new KubeError('Invalid', write, { status: 422 });
+    };
+    await scene.reconciler.reconcile(KEY, signal);
+    expect(scene.api.takeWrites()).toEqual(
+      expect.arrayContaining([
+        'create Secret sealgate-root',
+        'patch Pod sealgate-0',
+        'patch StatefulSet sealgate',
+        'delete NetworkPolicy sealgate-dataplane',
+      ]),
+    );
+    expect(scene.api.signals.filter((sent) => sent !== signal)).toEqual([]);
+  });
+
   it('is written no second time when nothing differs', async () => {
     const scene = new Scene();
     await scene.visit();

@@ -134,7 +134,7 @@ export class FleetReconciler implements Reconciler {
     const refused = await ensureAll(objects, context, rendered.objects, signal);
     await dropUndeclared(objects, context, rendered.objects, signal);
     const pods = await fleetPods(api, context, signal);
-    await refreshPods(api, pods, CONFIG_HASH_ANNOTATION, rendered.revision);
+    await refreshPods(api, pods, CONFIG_HASH_ANNOTATION, rendered.revision, signal);
     if (refused !== null) throw refused;
     return revisionState(pods, rendered.revision, podStatus, signal);
   }

@@ -32,7 +32,7 @@ async function hasData(
 async function createOnce(api: KubeApi, secret: KubeObject, signal: AbortSignal): Promise<KubeObject | null> {
   signal.throwIfAborted();
   try {
-    return await api.create(SECRET, secret);
+    return await api.create(SECRET, secret, { signal });
   } catch (error) {
     if (!(error instanceof KubeError && error.code === 'AlreadyExists')) throw error;
     return api.get(

@@ -1,5 +1,5 @@
 /** An API server in memory for tests: objects by kind and name, defaults that a real one adds, and a record of writes. */
-import { type KubeApi, KubeError, type WriteOptions } from '../kube/kubeApi.ts';
+import { type CallOptions, type KubeApi, KubeError, type WriteOptions } from '../kube/kubeApi.ts';
 import type { KubeObject, ObjectKey, ResourceType } from '../kube/resource.ts';
 
 type Tree = Record<string, unknown>;
@@ -22,6 +22,8 @@ export class MemoryApi implements KubeApi {
   readonly objects = new Map<string, KubeObject>();
   /** Every write, such as `apply Secret sealgate-config`. */
   readonly writes: string[] = [];
+  /** What each of them was sent with. */
+  readonly signals: (AbortSignal | undefined)[] = [];
   /** Kinds that this server does not know. */
   readonly unknownKinds = new Set<string>();
   discoveryForbidden = false;
@@ -73,16 +75,16 @@ export class MemoryApi implements KubeApi {
       );
   }
 
-  async create(type: ResourceType, object: KubeObject): Promise<KubeObject> {
-    this.#write('create', type, object.metadata.name);
+  async create(type: ResourceType, object: KubeObject, options: CallOptions = {}): Promise<KubeObject> {
+    this.#write('create', type, object.metadata.name, options);
     if (this.find(type, object.metadata.namespace ?? '', object.metadata.name) !== undefined) {
       throw new KubeError('AlreadyExists', `create ${type.kind} ${object.metadata.name}`, { status: 409 });
     }
     return this.put(type, object);
   }
 
-  async apply(type: ResourceType, object: KubeObject, _options?: WriteOptions): Promise<KubeObject> {
-    this.#write('apply', type, object.metadata.name);
+  async apply(type: ResourceType, object: KubeObject, options: WriteOptions = {}): Promise<KubeObject> {
+    this.#write('apply', type, object.metadata.name, options);
     if (this.unknownKinds.has(type.kind)) {
       throw new KubeError('NotFound', `apply ${type.kind} ${object.metadata.name}`, { status: 404 });
     }
@@ -94,8 +96,13 @@ export class MemoryApi implements KubeApi {
     return this.put(type, { ...object, spec: merged(given, object['spec']) });
   }
 
-  async mergePatch(type: ResourceType, key: ObjectKey, patch: object): Promise<KubeObject> {
-    this.#write('patch', type, key.name);
+  async mergePatch(
+    type: ResourceType,
+    key: ObjectKey,
+    patch: object,
+    options: WriteOptions = {},
+  ): Promise<KubeObject> {
+    this.#write('patch', type, key.name, options);
     const present = this.find(type, key.namespace, key.name);
     if (present === undefined)
       throw new KubeError('NotFound', `patch ${type.kind} ${key.name}`, { status: 404 });
@@ -110,8 +117,13 @@ export class MemoryApi implements KubeApi {
     });
   }
 
-  async delete(type: ResourceType, key: ObjectKey): Promise<boolean> {
-    this.#write('delete', type, key.name);
+  async delete(
+    type: ResourceType,
+    key: ObjectKey,
+    _preconditions?: object,
+    options: CallOptions = {},
+  ): Promise<boolean> {
+    this.#write('delete', type, key.name, options);
     return this.objects.delete(this.#path(type, key.namespace, key.name));
   }
 
@@ -120,8 +132,9 @@ export class MemoryApi implements KubeApi {
     return this.writes.splice(0);
   }
 
-  #write(verb: string, type: ResourceType, name: string): void {
+  #write(verb: string, type: ResourceType, name: string, { signal }: CallOptions): void {
     const write = `${verb} ${type.kind} ${name}`;
+    this.signals.push(signal);
     this.beforeWrite(write);
     this.writes.push(write);
   }

@@ -36,11 +36,12 @@ export async function refreshPods(
   pods: readonly KubeObject[],
   annotation: string,
   value: string,
+  signal: AbortSignal,
 ): Promise<void> {
   for (const { metadata } of pods) {
     if (metadata.annotations?.[annotation] === value) continue;
     const key = { namespace: metadata.namespace ?? '', name: metadata.name };
-    await api.mergePatch(POD, key, { metadata: { annotations: { [annotation]: value } } });
+    await api.mergePatch(POD, key, { metadata: { annotations: { [annotation]: value } } }, { signal });
   }
 }
 

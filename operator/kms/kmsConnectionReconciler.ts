@@ -75,7 +75,7 @@ export class KmsConnectionReconciler implements Reconciler {
     }
     const found = this.#statuses.newest(cached);
     if (found.metadata.deletionTimestamp === undefined) {
-      const object = await addFinalizer(this.#deps.kube, KMS_CONNECTION, found, FINALIZER);
+      const object = await addFinalizer(this.#deps.kube, KMS_CONNECTION, found, FINALIZER, signal);
       return await this.#keep(key, object, null, signal);
     }
     if (!hasFinalizer(found, FINALIZER)) return {};
@@ -164,7 +164,7 @@ export class KmsConnectionReconciler implements Reconciler {
       const used = await this.#use(key, signal);
       if (used !== null) return await this.#keep(key, object, used, signal);
     }
-    await removeFinalizer(this.#deps.kube, KMS_CONNECTION, object, FINALIZER);
+    await removeFinalizer(this.#deps.kube, KMS_CONNECTION, object, FINALIZER, signal);
     if (object.metadata.uid !== undefined) this.#statuses.forget(object.metadata.uid);
     this.#forget(key);
     return {};

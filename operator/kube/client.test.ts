@@ -1,6 +1,7 @@
 import { writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import type { KubeClient } from './client.ts';
 import type { Fault } from './fakeApiServer.testkit.ts';
 import {
   CONFIG_MAPS,
@@ -187,14 +188,20 @@ describe('errors', () => {
     expect(error.message).toBe('get ConfigMap a/x: no answer in time');
   });
 
-  test('a request ends when its caller gives up', async () => {
+  test.each<[string, (client: KubeClient, signal: AbortSignal) => Promise<unknown>]>([
+    ['get', (client, signal) => client.get(CONFIG_MAPS, KEY, signal)],
+    ['create', (client, signal) => client.create(CONFIG_MAPS, configMap('a', 'x'), { signal })],
+    ['apply', (client, signal) => client.apply(CONFIG_MAPS, configMap('a', 'x'), { signal })],
+    ['patch', (client, signal) => client.mergePatch(CONFIG_MAPS, KEY, {}, { signal })],
+    ['delete', (client, signal) => client.delete(CONFIG_MAPS, KEY, {}, { signal })],
+  ])('a %s ends when its caller gives up', async (verb, ask) => {
     const caller = new AbortController();
     cluster.server.fail(() => true, 'hang');
     const arrived = cluster.server.arrival(() => true);
-    const call = rejection(cluster.client.get(CONFIG_MAPS, KEY, caller.signal));
+    const call = rejection(ask(cluster.client, caller.signal));
     await arrived;
     caller.abort();
-    expect((await call).message).toBe('get ConfigMap a/x: cancelled');
+    expect((await call).message).toBe(`${verb} ConfigMap a/x: cancelled`);
   });
 });
 

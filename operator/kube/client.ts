@@ -102,6 +102,7 @@ export class KubeClient implements KubeApi, WatchApi {
     type: ResourceType,
     key: ObjectKey,
     preconditions: { readonly uid?: string; readonly resourceVersion?: string } = {},
+    { signal }: CallOptions = {},
   ): Promise<boolean> {
     const call = this.#on(type, key, 'delete', 'DELETE');
     const body = {
@@ -110,7 +111,7 @@ export class KubeClient implements KubeApi, WatchApi {
       propagationPolicy: 'Background',
       ...(Object.keys(preconditions).length === 0 ? {} : { preconditions }),
     };
-    return (await orNull(this.#transport.send({ ...call, body }))) !== null;
+    return (await orNull(this.#transport.send({ ...call, body, signal }))) !== null;
   }
 
   async listPage(

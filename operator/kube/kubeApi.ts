@@ -34,6 +34,7 @@ export interface KubeApi {
     type: ResourceType,
     key: ObjectKey,
     preconditions?: { readonly uid?: string; readonly resourceVersion?: string },
+    options?: CallOptions,
   ): Promise<boolean>;
 }
 

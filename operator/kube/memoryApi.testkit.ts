@@ -80,9 +80,10 @@ export class MemoryApi implements KubeApi {
     type: ResourceType,
     key: ObjectKey,
     preconditions: { readonly uid?: string; readonly resourceVersion?: string } = {},
+    options: CallOptions = {},
   ): Promise<boolean> {
     const path = objectPath(type, key);
-    await this.#called({ verb: 'delete', path, body: preconditions });
+    await this.#called({ verb: 'delete', path, body: preconditions }, options.signal);
     const result = this.store.remove(path, preconditions);
     if (typeof result !== 'string') return true;
     if (result === 'NotFound') return false;

@@ -16,9 +16,10 @@ export async function addFinalizer(
   type: ResourceType,
   object: KubeObject,
   finalizer: string,
+  signal: AbortSignal,
 ): Promise<KubeObject> {
   if (hasFinalizer(object, finalizer)) return object;
-  return await write(api, type, object, [...(object.metadata.finalizers ?? []), finalizer]);
+  return await write(api, type, object, [...(object.metadata.finalizers ?? []), finalizer], signal);
 }
 
 /** Lets the object go; no error when it is gone already. Rejects with KubeError; Conflict when it has changed. */
@@ -27,11 +28,12 @@ export async function removeFinalizer(
   type: ResourceType,
   object: KubeObject,
   finalizer: string,
+  signal: AbortSignal,
 ): Promise<void> {
   if (!hasFinalizer(object, finalizer)) return;
   const others = (object.metadata.finalizers ?? []).filter((one) => one !== finalizer);
   try {
-    await write(api, type, object, others);
+    await write(api, type, object, others, signal);
   } catch (error) {
     if (!(error instanceof KubeError && error.code === 'NotFound')) throw error;
   }
@@ -42,7 +44,8 @@ function write(
   type: ResourceType,
   object: KubeObject,
   finalizers: readonly string[],
+  signal: AbortSignal,
 ): Promise<KubeObject> {
   const { resourceVersion, uid } = object.metadata;
-  return api.mergePatch(type, keyOf(object), { metadata: { resourceVersion, uid, finalizers } });
+  return api.mergePatch(type, keyOf(object), { metadata: { resourceVersion, uid, finalizers } }, { signal });
 }

@@ -222,10 +222,11 @@ export class AccessEntries {
       return;
     }
     const { uid, resourceVersion } = secret.metadata;
-    await kube.delete(SECRET, keyOf(secret), {
+    const only = {
       ...(uid === undefined ? {} : { uid }),
       ...(resourceVersion === undefined ? {} : { resourceVersion }),
-    });
+    };
+    await kube.delete(SECRET, keyOf(secret), only, { signal });
   }
 }
 
