@@ -117,7 +117,7 @@ describe('a Secret that cannot be written', () => {
 
   test.each([
     ['does not answer', 'Unavailable', 0],
-    ['does not know us', 'Forbidden', 401],
+    ['does not know us', 'Unavailable', 401],
   ] as const)(
     'because the API server %s is no fault of the Secret: it is tried again',
     async (_w, code, status) => {

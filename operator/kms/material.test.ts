@@ -3,8 +3,8 @@ import { describe, expect, test } from 'vitest';
 import { parseKMSConnection } from '../../crds/kmsconnection.ts';
 import { testCertificate } from '../admin/certificate.testkit.ts';
 import { ApiServer } from '../kube/apiServer.testkit.ts';
+import { startFakeCluster } from '../kube/fakeCluster.testkit.ts';
 import { CONFIG_MAP, SECRET } from '../kube/kinds.ts';
-import { KubeError } from '../kube/kubeApi.ts';
 import { type Material, MaterialError, readMaterial } from './material.ts';
 
 const NAMESPACE = 'team-a';
@@ -138,20 +138,27 @@ describe('what cannot be used is told by', () => {
     expect(String(error)).not.toMatch(/BEGIN|nonsense/);
   });
 
-  test('what may not be read counts as missing', async () => {
-    const { spec } = parseKMSConnection({
-      apiVersion: 'sealgate.io/v1alpha1',
-      kind: 'KMSConnection',
-      metadata: { name: 'kms', namespace: NAMESPACE },
-      spec: {
-        provider: 'KMIP',
-        kmip: { endpoints: [{ host: 'ks1' }], tls: { secretRef: { name: 'client' } } },
-      },
-    });
-    const api = new ApiServer();
-    api.get = () => Promise.reject(new KubeError('Forbidden', 'get Secret: Forbidden', { status: 403 }));
-    await expect(readMaterial(api, NAMESPACE, spec, 0, new AbortController().signal)).rejects.toMatchObject({
-      reason: 'SecretNotFound',
-    });
+  const { spec } = parseKMSConnection({
+    apiVersion: 'sealgate.io/v1alpha1',
+    kind: 'KMSConnection',
+    metadata: { name: 'kms', namespace: NAMESPACE },
+    spec: {
+      provider: 'KMIP',
+      kmip: { endpoints: [{ host: 'ks1' }], tls: { secretRef: { name: 'client' } } },
+    },
+  });
+
+  test.each([
+    [403, { reason: 'SecretNotFound' }],
+    [401, { code: 'Unavailable', status: 401 }],
+  ])('what is answered %s counts as missing only when we may not read it', async (status, error) => {
+    const cluster = await startFakeCluster();
+    try {
+      cluster.server.fail(() => true, { status }, 2);
+      const reading = readMaterial(cluster.client, NAMESPACE, spec, 0, new AbortController().signal);
+      await expect(reading).rejects.toMatchObject(error);
+    } finally {
+      await cluster.close();
+    }
   });
 });

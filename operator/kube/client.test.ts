@@ -248,7 +248,7 @@ describe('tries', () => {
       'Bearer second-token',
     ]);
     server.fail(() => true, { status: 401 }, 2);
-    expect((await rejection(client.get(CONFIG_MAPS, KEY))).code).toBe('Forbidden');
+    expect(await rejection(client.get(CONFIG_MAPS, KEY))).toMatchObject({ code: 'Unavailable', status: 401 });
     expect(server.seen).toHaveLength(5);
   });
 });

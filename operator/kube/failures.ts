@@ -4,7 +4,8 @@ import { KubeError, type KubeErrorCode } from './kubeApi.ts';
 
 const BY_STATUS: ReadonlyMap<number, KubeErrorCode> = new Map([
   [400, 'Invalid'],
-  [401, 'Forbidden'],
+  // It says who asks, and nothing of what is asked for: as Forbidden it would stand for what is not there.
+  [401, 'Unavailable'],
   [403, 'Forbidden'],
   [404, 'NotFound'],
   [409, 'Conflict'],

@@ -46,6 +46,7 @@ export type KubeErrorCode =
   | 'Forbidden'
   | 'Expired'
   | 'TooManyRequests'
+  /** No answer, a failure of the server's own, or credentials of ours that it does not accept (401). */
   | 'Unavailable'
   | 'Unexpected';
 
@@ -71,11 +72,10 @@ export class KubeError extends Error {
 
 /**
  * Whether the API server will refuse the same write again as long as nobody changes anything: an immutable or oversized
- * object, a quota, an admission policy, a missing right. Not so credentials that it does not accept (401).
+ * object, a quota, an admission policy, a missing right.
  */
 export function isRefusedWrite(error: unknown): error is KubeError {
-  if (!(error instanceof KubeError)) return false;
-  return error.code === 'Invalid' || (error.code === 'Forbidden' && error.status !== 401);
+  return error instanceof KubeError && (error.code === 'Invalid' || error.code === 'Forbidden');
 }
 
 /** A synced, watched copy of the objects of one kind (or of their metadata alone). Objects are frozen. */

@@ -142,6 +142,16 @@ describe('a reflector', () => {
     expect(events.filter((event) => event.startsWith('deleted'))).toEqual([]);
   });
 
+  test('waits for a namespace while the API server does not know who asks', async () => {
+    const { server } = cluster;
+    server.store.create(COLLECTION, configMap('a', 'in-a'));
+    server.store.create('/api/v1/namespaces/b/configmaps', configMap('b', 'in-b'));
+    server.fail(({ path }) => path.includes('/b/'), { status: 401 }, 4);
+    const cache = start({ namespaces: ['a', 'b'], forbiddenIsEmpty: true });
+    await cache.whenSynced(end.signal);
+    expect(names(cache)).toEqual(['in-a', 'in-b']);
+  });
+
   test.each(['', '{"type":"ADDED","obj'])(
     'resumes where it was after a watch that broke off in %j: no list, no event lost, none repeated',
     async (cut) => {

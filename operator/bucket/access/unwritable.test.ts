@@ -186,7 +186,7 @@ describe('an API server that refuses', () => {
     const world = setUpBuckets();
     world.api.around = async (call, act) => {
       await Promise.resolve();
-      if (call.startsWith('create Secret')) throw new KubeError('Forbidden', 'create', { status: 401 });
+      if (call.startsWith('create Secret')) throw new KubeError('Unavailable', 'create', { status: 401 });
       return act();
     };
     world.declare({ access: ACCESS });
