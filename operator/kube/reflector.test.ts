@@ -288,7 +288,7 @@ describe('a reflector', () => {
   });
 });
 
-test('waits grow from 0.8 s to 30 s while the server stays away, and heed what it asks', async () => {
+test('waits grow from 0.8 s to 30 s while the server stays away, and heed what it asks up to 2 min', async () => {
   const clock = new TestClock();
   const waits: number[] = [];
   let answer = new KubeError('Unavailable', 'away');
@@ -302,11 +302,12 @@ test('waits grow from 0.8 s to 30 s while the server stays away, and heed what i
       },
     },
   });
-  for (let n = 0; n < 8; n += 1) {
+  for (let n = 0; n < 9; n += 1) {
     await clock.advance(0);
     waits.push(clock.nextDelayMs ?? -1);
     if (n === 6) answer = new KubeError('TooManyRequests', 'later', { retryAfterMs: 45_000 });
+    if (n === 7) answer = new KubeError('TooManyRequests', 'later', { retryAfterMs: 86_400_000 });
     await clock.advance(clock.nextDelayMs ?? 0);
   }
-  expect(waits).toEqual([600, 1_200, 2_400, 4_800, 9_600, 19_200, 22_500, 45_000]);
+  expect(waits).toEqual([600, 1_200, 2_400, 4_800, 9_600, 19_200, 22_500, 45_000, 120_000]);
 });

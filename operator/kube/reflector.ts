@@ -53,6 +53,9 @@ const TIMES: ReflectorTimes = {
   backoff: { firstMs: 800, longestMs: 30_000 },
 };
 
+/** What the server asks to wait is heeded up to here: a cache that hears nothing for longer misleads a leader. */
+const LONGEST_TOLD_MS = 2 * 60_000;
+
 export class Reflector {
   readonly #options: ReflectorOptions;
 
@@ -182,7 +185,8 @@ class ScopeReflector {
     metrics.watchEnded(this.#resource, expired ? 'expired' : 'failed');
     this.#failures += 1;
     const told = error instanceof KubeError ? (error.retryAfterMs ?? 0) : 0;
-    const waitMs = Math.max(told, backoffMs(this.#failures, this.#times.backoff, random));
+    const toldMs = Math.min(told, LONGEST_TOLD_MS);
+    const waitMs = Math.max(toldMs, backoffMs(this.#failures, this.#times.backoff, random));
     const fields = { resource: this.#resource, err: error, waitMs: Math.round(waitMs) };
     this.#countAsEmpty(error);
     if (expired) log.info(fields, 'a watch is too far behind: listing anew');

@@ -153,6 +153,17 @@ describe('a controller', () => {
     await running;
   });
 
+  test('heeds what the server asks for no longer than 5 minutes', async () => {
+    act = () => Promise.reject(new KubeError('Unavailable', 'patch: later', { retryAfterMs: 86_400_000 }));
+    cache.replace(ALL_NAMESPACES, []);
+    const running = controller.run(end.signal);
+    controller.enqueue({ namespace: 'n', name: 'x' });
+    await settle();
+    expect(clock.nextDelayMs).toBe(300_000);
+    end.abort();
+    await running;
+  });
+
   test('works on several keys, never on one twice at a time', async () => {
     const held = Promise.withResolvers<ReconcileResult>();
     act = () => held.promise;

@@ -12,6 +12,7 @@ import type { KubeObject, ObjectKey } from '../kube/resource.ts';
 import { KeyQueue } from './queue.ts';
 import type { QueueMetrics, ReconcileOutcome } from './queueMetrics.ts';
 import type { Enqueue, Reconciler } from './reconciler.ts';
+import { RETRY_SCALE } from './retryDelays.ts';
 
 /** A conflict that lasts so many tries is worth a warning; before, it is the ordinary course. */
 const CONFLICTS_WORTH_A_WARNING = 5;
@@ -143,7 +144,9 @@ export class Controller {
       this.#log.info({ object, err: error }, 'a reconcile was broken off');
       return outcome;
     }
-    const atLeastMs = error instanceof KubeError ? (error.retryAfterMs ?? 0) : 0;
+    const toldMs = error instanceof KubeError ? (error.retryAfterMs ?? 0) : 0;
+    // Not for days, whatever stands in the answer of a proxy.
+    const atLeastMs = Math.min(toldMs, RETRY_SCALE.longestMs);
     const delayMs = Math.round(this.#queue.retry(key, atLeastMs));
     const failures = this.#queue.failures(key);
     const fields = { object, failures, delayMs, err: error };
