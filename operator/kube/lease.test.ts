@@ -181,6 +181,23 @@ describe('an election', () => {
     expect(await spec()).toMatchObject({ holderIdentity: 'thief' });
   });
 
+  test('a leader that ends when it has just seen the lease in another hand leaves it there', async () => {
+    const slow = candidate('slow');
+    await settle();
+    await api.mergePatch(LEASES, KEY, { spec: { holderIdentity: 'thief' } });
+    const held = Promise.withResolvers<void>();
+    // The renewal is under way, and its answer comes only when the work has ended.
+    api.before = ({ verb }) => (verb === 'patch' ? held.promise : Promise.resolve());
+    await clock.advance(2_000);
+    slow.stop();
+    slow.finishWork();
+    await settle();
+    held.resolve();
+    await settle();
+    expect(slow.ended()).toBe('stopped');
+    expect(await spec()).toMatchObject({ holderIdentity: 'thief' });
+  });
+
   test('a change of the lease by others that leaves its holder is no loss', async () => {
     const a = candidate('a');
     await settle();

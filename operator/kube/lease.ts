@@ -212,10 +212,11 @@ export class LeaderElection {
 
   /** Lets the next one lead at once. */
   async #release(): Promise<void> {
-    const { api, namespace, name, log, clock } = this.#options;
+    const { api, namespace, name, identity, log, clock } = this.#options;
     const found = this.#record;
     this.#heldUntilMs = Number.NEGATIVE_INFINITY;
-    if (found === null) return;
+    // The last renewal may have found a successor's.
+    if (found === null || found.holder !== identity) return;
     const limit = new AbortController();
     const cancel = clock.timer(this.#times.retryMs, () => limit.abort());
     try {
