@@ -105,7 +105,7 @@ function shareFleet(
       }),
     onCloseError: (error) => log.warn({ err: error }, 'a client of the admin port did not close'),
   });
-  const led: LedFleet = new LedFleet({ fleet: pods, holder: options.identity, clock, random });
+  const led: LedFleet = new LedFleet({ fleet: pods, holder: options.identity, clock, random, log });
   return {
     pods,
     led,
