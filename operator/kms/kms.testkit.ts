@@ -48,6 +48,8 @@ export function setUpConnections() {
     /** What a probe finds at each endpoint. */
     verdicts: ['Up'] as EndpointVerdict[],
     probes: 0,
+    /** Awaited in each probe. */
+    probing: Promise.resolve(),
     podsThere: true,
     /** Whether a patch of the pod makes kubelet bring the files at once. */
     kubeletFollows: true,
@@ -62,7 +64,8 @@ export function setUpConnections() {
         },
         probe: async () => {
           world.probes += 1;
-          return await Promise.resolve(world.verdicts.map(probeOf));
+          await world.probing;
+          return world.verdicts.map(probeOf);
         },
       });
       probers.push(prober);

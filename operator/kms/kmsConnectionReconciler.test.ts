@@ -224,6 +224,64 @@ describe('a KMS', () => {
   });
 });
 
+describe('a change whose probe is still under way', () => {
+  const ready = (world: ConnectionWorld) => world.status().conditions.find(({ type }) => type === 'Ready');
+  const held = (world: ConnectionWorld): (() => void) => {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    world.probing = promise;
+    world.enqueued.length = 0;
+    world.declare({ kmip: { endpoints: [{ host: 'other' }], tls: { secretRef: { name: 'client' } } } });
+    return resolve;
+  };
+
+  test('is not told of what was ready, until it is known, also that it is as before', async () => {
+    const world = await inForce();
+    const { reconciler } = await reconcile(world);
+    const release = held(world);
+    await reconciler.reconcile(KEY, NEVER);
+    await reconciler.reconcile(KEY, NEVER);
+    expect(ready(world)).toMatchObject({ status: 'True', observedGeneration: 1 });
+    expect(world.status().observedGeneration).toBe(1);
+    release();
+    await world.settle();
+    expect(world.enqueued).toEqual([NAME]);
+    await reconciler.reconcile(KEY, NEVER);
+    expect(ready(world)).toMatchObject({ status: 'True', observedGeneration: 2 });
+    expect(world.told).toEqual(['Normal Ready']);
+  });
+
+  test('does not keep back that the pods have not followed', async () => {
+    const world = await inForce();
+    const { reconciler } = await reconcile(world);
+    world.kubeletFollows = false;
+    held(world);
+    await reconciler.reconcile(KEY, NEVER);
+    await world.clock.advance(10_000);
+    await reconciler.reconcile(KEY, NEVER);
+    expect(ready(world)).toMatchObject({ status: 'False', reason: 'NotSynced', observedGeneration: 2 });
+  });
+
+  test('is not told by what the probe before it found', async () => {
+    const world = setUpConnections();
+    world.verdicts = ['Unreachable'];
+    world.declare();
+    const { reconciler } = await reconcile(world);
+    held(world);
+    await reconciler.reconcile(KEY, NEVER);
+    expect(world.condition('Reachable')).toBe('Unknown NotProbed');
+    expect(ready(world)).toMatchObject({ status: 'Unknown', reason: 'NotProbed', observedGeneration: 2 });
+  });
+
+  test('after a new operator has begun leaves what was ready as it is', async () => {
+    const world = await inForce();
+    const { promise } = Promise.withResolvers<void>();
+    world.probing = promise;
+    await world.fresh().reconcile(KEY, NEVER);
+    expect(world.condition('Ready')).toBe('True Ready');
+    expect(world.condition('Reachable')).toBe('True AllEndpointsReached');
+  });
+});
+
 describe('the fleet', () => {
   test('without a pod is told', async () => {
     const world = setUpConnections();

@@ -96,8 +96,10 @@ export class KmsConnectionReconciler implements Reconciler {
     const probeMs =
       inForce === null ? LOOK_MS : this.#deps.prober.ensure(key, inForce.revision, inForce.settings);
     const buckets = await this.#buckets(key, signal);
-    // A change that is on its way to the pods is no reason to call a connection that works anything else.
-    const onItsWay = settling && fleet.refused === null;
+    const probed = inForce === null || this.#deps.prober.latest(key, inForce.revision) !== null;
+    const elseInOrder = problem === null && unwritten === null && isSynced(fleet);
+    // A change that is on its way to the pods or to the KMS is no reason to call a connection that works anything else.
+    const onItsWay = (settling && fleet.refused === null) || (!probed && elseInOrder);
     if (!onItsWay || deletion !== null || !isReady(connection)) {
       await this.#tell(
         key,
@@ -230,7 +232,7 @@ export class KmsConnectionReconciler implements Reconciler {
       problem: seen.problem,
       unwritten: seen.unwritten,
       notAfterMs: seen.inForce?.notAfterMs ?? null,
-      probes: prober.latest(key),
+      probes: prober.latest(key, seen.inForce?.revision ?? null),
       fleet: seen.fleet,
       settling: seen.settling,
       deletion: seen.deletion,
@@ -263,6 +265,8 @@ export class KmsConnectionReconciler implements Reconciler {
     this.#bucketsWritten.delete(connectionName(key));
   }
 }
+
+const isSynced = ({ desired, synced }: FleetView): boolean => desired > 0 && synced === desired;
 
 const isReady = ({ status }: KMSConnection): boolean =>
   status.conditions.some(({ type, status: holds }) => type === 'Ready' && holds === 'True');

@@ -20,7 +20,10 @@ export interface ProberDeps {
   readonly probe: (settings: KmsConnectionSettings) => Promise<readonly EndpointProbe[]>;
   readonly clock: Clock;
   readonly random: Random;
-  /** Told when a probe found something else than the one before, or the next is due sooner than was said. */
+  /**
+   * Told when a probe found something else than the one before, or was the first with its files, or the next is due
+   * sooner than was said.
+   */
   readonly enqueue: Enqueue;
   /** Told of faults of our own. */
   readonly onError: (error: unknown) => void;
@@ -32,7 +35,7 @@ interface Entry {
   /** When the next one is due, steady ms; jittered, so that connections made together do not stay in step. */
   dueMs: number;
   running: boolean;
-  result: readonly EndpointProbe[] | null;
+  result: { readonly revision: string; readonly probes: readonly EndpointProbe[] } | null;
   /** Probes in a row, with these files, that found something wrong. */
   failures: number;
 }
@@ -48,9 +51,10 @@ export class Prober {
     this.#deps = deps;
   }
 
-  /** The newest result; null: none yet. */
-  latest(key: ObjectKey): readonly EndpointProbe[] | null {
-    return this.#entries.get(connectionName(key))?.result ?? null;
+  /** The newest result with these files, or, without a revision, with any; null: none yet. */
+  latest(key: ObjectKey, revision: string | null): readonly EndpointProbe[] | null {
+    const result = this.#entries.get(connectionName(key))?.result ?? null;
+    return revision === null || result?.revision === revision ? (result?.probes ?? null) : null;
   }
 
   /** Starts a probe when the files are others than last time, or one is due. Resolves to the ms until the next. */
@@ -90,13 +94,14 @@ export class Prober {
 
   async #run(key: ObjectKey, entry: Entry, settings: KmsConnectionSettings): Promise<void> {
     this.#underWay += 1;
+    const { revision } = entry;
     try {
       if (this.#underWay > AT_ONCE) await new Promise<void>((resolve) => this.#waiting.push(resolve));
-      const result = await this.#deps.probe(settings);
+      const result = { revision, probes: await this.#deps.probe(settings) };
       const differs = JSON.stringify(result) !== JSON.stringify(entry.result);
       const plannedMs = entry.dueMs;
       entry.result = result;
-      entry.failures = result.every(({ verdict }) => verdict === 'Up') ? 0 : entry.failures + 1;
+      entry.failures = result.probes.every(({ verdict }) => verdict === 'Up') ? 0 : entry.failures + 1;
       this.#plan(entry);
       // A connection that was deleted meanwhile is no longer anybody's.
       const news = differs || entry.dueMs < plannedMs;
