@@ -107,9 +107,18 @@ export class ConnectionMaterial {
   }
 }
 
+/** null also for what somebody spoiled: nothing of it can be used, and the next write repairs it. */
 function inForceIn(key: ObjectKey, files: ConnectionFiles): InForce | null {
   const read = settingsIn(key, files);
   if (read === null) return null;
-  const certificate = new X509Certificate(read.settings.tls.cert);
-  return { ...read, notAfterMs: certificate.validToDate.getTime() };
+  const certificate = certificateOf(read.settings.tls.cert);
+  return certificate === null ? null : { ...read, notAfterMs: certificate.validToDate.getTime() };
+}
+
+function certificateOf(pem: string): X509Certificate | null {
+  try {
+    return new X509Certificate(pem);
+  } catch {
+    return null;
+  }
 }

@@ -77,6 +77,31 @@ describe('a new connection', () => {
   });
 });
 
+test.each([
+  ['a certificate', 'tls.crt', '-----BEGIN CERTIFICATE-----\nspoiled\n-----END CERTIFICATE-----\n'],
+  ['a document', 'json', '{}'],
+])('%s that somebody spoiled in the shard is repaired', async (_what, ending, text) => {
+  const world = await inForce();
+  const good = world.rendered();
+  const data = { [`team-a.keysecure.${ending}`]: Buffer.from(text).toString('base64') };
+  world.api.edit(SECRET, world.shards.secretOf(KEY), { data });
+  await reconcile(world);
+  expect(world.rendered()).toEqual(good);
+  expect(world.condition('Ready')).toBe('True Ready');
+});
+
+test('a certificate that was spoiled in the shard counts as none in force while there is no other', async () => {
+  const world = await inForce();
+  const data = { 'team-a.keysecure.tls.crt': Buffer.from('spoiled').toString('base64') };
+  world.api.edit(SECRET, world.shards.secretOf(KEY), { data });
+  world.api.remove(SECRET, { namespace: 'team-a', name: 'client' });
+  const { reconciler } = await reconcile(world);
+  await world.clock.advance(10_000);
+  await reconcile(world, reconciler);
+  expect(world.condition('Ready')).toBe('False SecretNotFound');
+  expect(world.condition('FleetSynced')).toBe('False NothingRendered');
+});
+
 test('the steady state asks the API server nothing and writes nothing', async () => {
   const world = await inForce();
   const { reconciler } = await reconcile(world);
