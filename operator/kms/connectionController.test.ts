@@ -18,6 +18,7 @@ test('changes of the Secret and of the pods lead to a look, and probes are real 
     {
       ...world.deps(),
       probeMetrics: {
+        ...metrics,
         probed: (...probe) => {
           metrics.probed(...probe);
           probed.resolve();

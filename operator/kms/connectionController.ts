@@ -31,6 +31,7 @@ export function connectionController(
     random,
     enqueue: (key) => controller.enqueue(key),
     onError: (error) => parts.log.error({ err: error }, 'a probe of a KMS failed'),
+    keepOnly: (connection, endpoints) => probeMetrics.keepOnly(connection, endpoints),
     probe: async (settings) =>
       await probeConnection(settings, {
         clock: systemClock,

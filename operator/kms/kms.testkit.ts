@@ -62,6 +62,7 @@ export function setUpConnections() {
         onError: (error) => {
           throw error;
         },
+        keepOnly: () => undefined,
         probe: async () => {
           world.probes += 1;
           await world.probing;

@@ -6,6 +6,8 @@ import type { EndpointVerdict } from './probe.ts';
 export interface ProbeMetrics {
   /** `connection`: `namespace/name`. */
   probed(connection: string, endpoint: KmsEndpoint, verdict: EndpointVerdict, durationMs: number): void;
+  /** Takes away what was told of the connection's endpoints but these. */
+  keepOnly(connection: string, endpoints: readonly KmsEndpoint[]): void;
 }
 
 /** Registers the metrics; call it once per registry. */
@@ -24,11 +26,29 @@ export function createProbeMetrics(registry: Registry): ProbeMetrics {
     labelNames: ['connection', 'endpoint', 'result'] as const,
     registers,
   });
+  /** Results by endpoint by connection, as they stand in the metrics. */
+  const told = new Map<string, Map<string, Set<EndpointVerdict>>>();
   return {
-    probed: (connection, { host, port }, result, durationMs) => {
-      const endpoint = `${host}:${port}`;
+    probed: (connection, of, result, durationMs) => {
+      const endpoint = textOf(of);
       duration.observe({ connection, endpoint }, durationMs / 1_000);
       probes.inc({ connection, endpoint, result });
+      const endpoints = told.get(connection) ?? new Map<string, Set<EndpointVerdict>>();
+      told.set(connection, endpoints.set(endpoint, (endpoints.get(endpoint) ?? new Set()).add(result)));
+    },
+    keepOnly: (connection, kept) => {
+      const endpoints = told.get(connection);
+      if (endpoints === undefined) return;
+      const names = new Set(kept.map(textOf));
+      for (const [endpoint, results] of endpoints) {
+        if (names.has(endpoint)) continue;
+        duration.remove({ connection, endpoint });
+        for (const result of results) probes.remove({ connection, endpoint, result });
+        endpoints.delete(endpoint);
+      }
+      if (endpoints.size === 0) told.delete(connection);
     },
   };
 }
+
+const textOf = ({ host, port }: KmsEndpoint): string => `${host}:${port}`;

@@ -1,7 +1,9 @@
-import { expect, test } from 'vitest';
+import { Registry } from 'prom-client';
+import { describe, expect, test } from 'vitest';
 import type { KmsConnectionSettings } from '../../dataplane/keys/settings.ts';
 import { TestClock } from '../clock.testkit.ts';
 import type { EndpointProbe, EndpointVerdict } from './probe.ts';
+import { createProbeMetrics } from './probeMetrics.ts';
 import { Prober } from './prober.ts';
 
 const KEY = { namespace: 'team-a', name: 'keysecure' };
@@ -20,16 +22,29 @@ const SETTINGS: KmsConnectionSettings = {
 function setUp() {
   const clock = new TestClock();
   const startedMs = clock.steadyMs();
+  const registry = new Registry();
+  const metrics = createProbeMetrics(registry);
   const world = {
     verdict: 'Up' as EndpointVerdict,
     /** When each probe was made, in s. */
     times: [] as number[],
     revision: 'r1',
+    settings: SETTINGS,
+    /** Awaited in each probe. */
+    probing: Promise.resolve(),
+    forget: () => prober.forget(KEY),
+    idle: () => prober.idle(),
+    /** `connection endpoint` of all series that stand in the metrics. */
+    series: async (): Promise<string[]> => {
+      const text = await registry.metrics();
+      const found = text.matchAll(/(?:_total|_count)\{connection="([^"]+)",endpoint="([^"]+)"/g);
+      return [...found].map(([, connection, endpoint]) => `${connection} ${endpoint}`).toSorted();
+    },
     /** One look; the ms until the next. */
     look: async (): Promise<number> => {
-      let delayMs = prober.ensure(KEY, world.revision, SETTINGS);
+      let delayMs = prober.ensure(KEY, world.revision, world.settings);
       await prober.idle();
-      if (news) delayMs = prober.ensure(KEY, world.revision, SETTINGS);
+      if (news) delayMs = prober.ensure(KEY, world.revision, world.settings);
       news = false;
       return delayMs;
     },
@@ -54,7 +69,10 @@ function setUp() {
     onError: (error) => {
       throw error;
     },
-    probe: async () => {
+    keepOnly: (connection, endpoints) => metrics.keepOnly(connection, endpoints),
+    probe: async ({ name, endpoints }) => {
+      await world.probing;
+      for (const endpoint of endpoints) metrics.probed(name, endpoint, world.verdict, 5);
       world.times.push((clock.steadyMs() - startedMs) / 1_000);
       const up = world.verdict === 'Up';
       const found: EndpointProbe = {
@@ -104,4 +122,34 @@ test('a change is looked at once, and what fails then is looked at soon', async 
   world.revision = 'r3';
   await world.lookFor(6_000);
   expect(world.times).toEqual([0, 30, 35, 38, 43]);
+});
+
+describe('the metrics', () => {
+  const at = (host: string): KmsConnectionSettings => ({ ...SETTINGS, endpoints: [{ host, port: 5696 }] });
+
+  test('tell of the endpoints that a connection has, and not of those that it had', async () => {
+    const world = setUp();
+    await world.look();
+    world.verdict = 'Unreachable';
+    await world.lookFor(60_000);
+    expect(new Set(await world.series())).toEqual(new Set(['team-a/keysecure ks1:5696']));
+    world.revision = 'r2';
+    world.settings = at('ks2');
+    await world.look();
+    expect(new Set(await world.series())).toEqual(new Set(['team-a/keysecure ks2:5696']));
+  });
+
+  test('tell nothing of a connection that is gone, also when a probe of it ends later', async () => {
+    const world = setUp();
+    await world.look();
+    const { promise, resolve } = Promise.withResolvers<void>();
+    world.probing = promise;
+    world.revision = 'r2';
+    const looking = world.look();
+    world.forget();
+    expect(await world.series()).toEqual([]);
+    resolve();
+    await looking;
+    expect(await world.series()).toEqual([]);
+  });
 });

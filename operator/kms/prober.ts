@@ -3,7 +3,7 @@
  * reconcile, so that a KMS that does not answer delays no other connection. While an endpoint is not up it is looked at
  * sooner: who has just mended a KMS wants to see that it is.
  */
-import type { KmsConnectionSettings } from '../../dataplane/keys/settings.ts';
+import type { KmsConnectionSettings, KmsEndpoint } from '../../dataplane/keys/settings.ts';
 import type { Clock, Random } from '../clock.ts';
 import type { ObjectKey } from '../kube/resource.ts';
 import type { Enqueue } from '../runtime/reconciler.ts';
@@ -25,6 +25,8 @@ export interface ProberDeps {
    * sooner than was said.
    */
   readonly enqueue: Enqueue;
+  /** Told which endpoints the connection has by now; none: it is gone. */
+  readonly keepOnly: (connection: string, endpoints: readonly KmsEndpoint[]) => void;
   /** Told of faults of our own. */
   readonly onError: (error: unknown) => void;
 }
@@ -32,6 +34,7 @@ export interface ProberDeps {
 interface Entry {
   /** Of the files that the newest probe was started with. */
   revision: string;
+  endpoints: readonly KmsEndpoint[];
   /** When the next one is due, steady ms; jittered, so that connections made together do not stay in step. */
   dueMs: number;
   running: boolean;
@@ -69,12 +72,19 @@ export class Prober {
     if (due) {
       if (entry.revision !== revision) entry.failures = 0;
       entry.revision = revision;
+      entry.endpoints = settings.endpoints;
       // Until its result is there, as if it found what the last one did.
       this.#plan(entry);
       entry.running = true;
       void this.#run(key, entry, settings);
     }
     return Math.max(1_000, entry.dueMs - clock.steadyMs());
+  }
+
+  /** After each probe: it may be one of a connection that has other endpoints by now, or is gone. */
+  #tellEndpoints(key: ObjectKey): void {
+    const name = connectionName(key);
+    this.#deps.keepOnly(name, this.#entries.get(name)?.endpoints ?? []);
   }
 
   #plan(entry: Entry): void {
@@ -85,6 +95,7 @@ export class Prober {
 
   forget(key: ObjectKey): void {
     this.#entries.delete(connectionName(key));
+    this.#tellEndpoints(key);
   }
 
   /** Resolves when no probe runs. */
@@ -110,6 +121,7 @@ export class Prober {
       this.#deps.onError(error);
     } finally {
       entry.running = false;
+      this.#tellEndpoints(key);
       this.#underWay -= 1;
       this.#waiting.shift()?.();
       if (this.#underWay === 0) for (const resolve of this.#idle.splice(0)) resolve();
@@ -117,4 +129,11 @@ export class Prober {
   }
 }
 
-const newEntry = (): Entry => ({ revision: '', dueMs: 0, running: false, result: null, failures: 0 });
+const newEntry = (): Entry => ({
+  revision: '',
+  endpoints: [],
+  dueMs: 0,
+  running: false,
+  result: null,
+  failures: 0,
+});
