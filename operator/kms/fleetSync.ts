@@ -94,33 +94,33 @@ export class Nudges {
   }
 
   /**
-   * Patches the pods that are behind; `cause` names what they lack, such as a revision. True: they have been behind for
-   * so short a time that it means nothing yet.
+   * Patches the pods that are behind; `cause` names what they lack, such as a revision. How long they have been behind
+   * it, ms; null: none is.
    */
   async nudge(
     key: ObjectKey,
     cause: string,
     behind: readonly FleetPod[],
     signal: AbortSignal,
-  ): Promise<boolean> {
+  ): Promise<number | null> {
     const name = connectionName(key);
     if (behind.length === 0) {
       this.#done.delete(name);
-      return false;
+      return null;
     }
     const nowMs = this.#deps.clock.steadyMs();
     const known = this.#done.get(name);
     const last =
       known?.cause === cause ? known : { cause, sinceMs: nowMs, count: 0, atMs: nowMs - REPEAT_MS };
-    const settling = nowMs - last.sinceMs < REPEAT_MS;
-    if (last.count >= NUDGES || nowMs - last.atMs < REPEAT_MS) return settling;
+    const behindMs = nowMs - last.sinceMs;
+    if (last.count >= NUDGES || nowMs - last.atMs < REPEAT_MS) return behindMs;
     for (const pod of behind) {
       // A value that stands there already, from before a crash or from another time, would tell kubelet nothing.
       const [value = '', other = ''] = [last.count, last.count + NUDGES].map((count) => named(cause, count));
       await this.#patch(pod.key, pod.annotations[CONFIG_HASH] === value ? other : value, signal);
     }
     this.#done.set(name, { ...last, count: last.count + 1, atMs: nowMs });
-    return settling;
+    return behindMs;
   }
 
   forget(key: ObjectKey): void {

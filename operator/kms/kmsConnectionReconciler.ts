@@ -28,6 +28,8 @@ import type { MaterialError } from './material.ts';
 import type { Prober } from './prober.ts';
 
 const SYNC_RETRY_MS = 1_000;
+/** Pods that have been behind for a shorter time are on their way. */
+const SETTLING_MS = 10_000;
 const OUTAGE_RETRY_MS = 5_000;
 const IN_USE_RETRY_MS = 30_000;
 const LOOK_MS = 60_000;
@@ -92,7 +94,8 @@ export class KmsConnectionReconciler implements Reconciler {
     const connection = parseKMSConnection(object);
     const { problem, unwritten, inForce } = await this.#material.render(key, connection, signal);
     const fleet = await lookAtFleet(this.#deps.fleet, key, inForce?.revision ?? null, signal);
-    const settling = await this.#nudges.nudge(key, inForce?.revision ?? 'none', fleet.behind, signal);
+    const behindMs = await this.#nudges.nudge(key, inForce?.revision ?? 'none', fleet.behind, signal);
+    const settling = behindMs !== null && behindMs < SETTLING_MS;
     const probeMs =
       inForce === null ? LOOK_MS : this.#deps.prober.ensure(key, inForce.revision, inForce.settings);
     const buckets = await this.#buckets(key, signal);
@@ -109,13 +112,20 @@ export class KmsConnectionReconciler implements Reconciler {
         signal,
       );
     }
-    return { requeueAfterMs: Math.min(probeMs, this.#delayMs(fleet, deletion)) };
+    return { requeueAfterMs: Math.min(probeMs, this.#delayMs(fleet, behindMs, deletion)) };
   }
 
-  #delayMs({ behind, refused, unreachable, desired }: FleetView, deletion: DeletionView): number {
-    if (behind.length > 0 && refused === null) return SYNC_RETRY_MS;
+  #delayMs(
+    { refused, unreachable, desired }: FleetView,
+    behindMs: number | null,
+    deletion: DeletionView,
+  ): number {
+    const waits = behindMs !== null && refused === null;
+    if (waits && behindMs < SETTLING_MS) return SYNC_RETRY_MS;
     if (unreachable > 0 || desired === 0) return OUTAGE_RETRY_MS;
     if (deletion !== null) return deletion.reason === 'InUse' ? IN_USE_RETRY_MS : OUTAGE_RETRY_MS;
+    // As long again as it has lasted, so that a pod that cannot follow is asked less and less.
+    if (waits) return Math.min(Math.max(behindMs - SETTLING_MS, OUTAGE_RETRY_MS), LOOK_MS);
     return LOOK_MS * (0.9 + this.#deps.random() * 0.2);
   }
 
