@@ -60,6 +60,55 @@ describe('a Secret that has no room', () => {
   });
 });
 
+describe('one namespace', () => {
+  const KIB = 1024;
+  const fill = (world: ConnectionWorld, namespace: string, bytes: number): void => {
+    world.api.edit(SECRET, shardOf(world), { data: { [`${namespace}.other.ca.crt`]: base64(bytes) } });
+  };
+
+  test('gets a part of the Secret, and what it is refused for is told with what to do', async () => {
+    const world = setUpConnections();
+    fill(world, 'team-a', 256 * KIB - 100);
+    world.declare();
+    const reconciler = world.fresh();
+    await look(world, reconciler);
+    expect(world.condition('Ready')).toBe('False SecretFull');
+    expect(message(world)).toMatch(
+      /^Secret sealgate-system\/sealgate-connections-. has no room for more of namespace team-a: .* 262144 is the most; make .* smaller, delete .* or/,
+    );
+    expect(writesOfShard(world)).toEqual([]);
+    fill(world, 'team-a', 200 * KIB);
+    await look(world, reconciler);
+    expect(world.condition('Ready')).toBe('True Ready');
+  });
+
+  test('takes nothing from another, whose name may begin with its own', async () => {
+    const world = setUpConnections();
+    fill(world, 'team-b', 256 * KIB);
+    fill(world, 'team-a-two', 256 * KIB);
+    world.declare();
+    await look(world);
+    expect(world.condition('Ready')).toBe('True Ready');
+  });
+
+  test('has room left for what renews a connection that is in force', async () => {
+    const world = await inForce();
+    fill(world, 'team-a', 256 * KIB);
+    const tls = { secretRef: { name: 'client' } };
+    world.declare({ kmip: { endpoints: [{ host: 'a-much-longer-name-than-before.example.com' }], tls } });
+    await look(world);
+    expect(world.condition('Ready')).toBe('True Ready');
+    expect(JSON.stringify(world.rendered())).toContain('a-much-longer-name');
+    fill(world, 'team-a', 320 * KIB);
+    const before = world.rendered();
+    world.declare({ kmip: { endpoints: [{ host: `${'longer-'.repeat(8)}name.example.com` }], tls } });
+    await look(world);
+    expect(world.condition('Ready')).toBe('False SecretFull');
+    expect(message(world)).toMatch(/ 327680 is the most; .*what was in force before stays in force$/);
+    expect(world.rendered()).toEqual(before);
+  });
+});
+
 describe('a Secret that cannot be written', () => {
   const refusal = new KubeError('Forbidden', 'patch Secret x: Forbidden (HTTP 403)', { status: 403 });
   const ways: readonly [string, (world: ConnectionWorld) => void, RegExp][] = [

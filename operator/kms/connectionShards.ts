@@ -12,6 +12,12 @@ import type { ShardReason } from './reasons.ts';
 
 /** What the API server lets a Secret hold, keys not counted (core/v1, MaxSecretSize). */
 const SECRET_LIMIT_BYTES = 1024 * 1024;
+/**
+ * What one namespace may hold of a Secret, so that its connections do not shut those of others out; and some more for
+ * those that are in force already, so that a renewed certificate or authority still fits.
+ */
+const NAMESPACE_LIMIT_BYTES = 256 * 1024;
+const RENEWAL_LIMIT_BYTES = NAMESPACE_LIMIT_BYTES + 64 * 1024;
 
 const secretContent = z.object({
   data: z.record(z.string(), z.string()).default({}),
@@ -22,8 +28,9 @@ const secretContent = z.object({
 export interface Shard {
   /** The connection's own; empty when there are none. */
   readonly files: ConnectionFiles;
-  /** Of all connections together. */
+  /** Of all connections together, and of those of the connection's namespace. */
   readonly sizeBytes: number;
+  readonly namespaceBytes: number;
   readonly immutable: boolean;
 }
 
@@ -63,10 +70,11 @@ export class ConnectionShards {
       const text = data[name];
       return text === undefined ? [] : [[name, Buffer.from(text, 'base64').toString('utf8')]];
     });
-    const sizes = Object.values(data).map((text) => Buffer.byteLength(text, 'base64'));
+    const ofNamespace = Object.entries(data).filter(([name]) => name.startsWith(`${key.namespace}.`));
     return {
       files: Object.fromEntries(own),
-      sizeBytes: sizes.reduce((sum, size) => sum + size, 0),
+      sizeBytes: totalBytes(Object.values(data)),
+      namespaceBytes: totalBytes(ofNamespace.map(([, text]) => text)),
       immutable,
     };
   }
@@ -77,24 +85,19 @@ export class ConnectionShards {
    */
   async write(key: ObjectKey, shard: Shard, wanted: ConnectionFiles, signal: AbortSignal): Promise<void> {
     const changes: Record<string, string | null> = {};
-    let sizeBytes = shard.sizeBytes;
+    let moreBytes = 0;
     for (const name of Object.values(fileNames(key))) {
       const [before, text] = [shard.files[name], wanted[name]];
       if (text === before) continue;
       changes[name] = text === undefined ? null : Buffer.from(text, 'utf8').toString('base64');
-      sizeBytes += Buffer.byteLength(text ?? '') - Buffer.byteLength(before ?? '');
+      moreBytes += Buffer.byteLength(text ?? '') - Buffer.byteLength(before ?? '');
     }
     if (Object.keys(changes).length === 0) return;
     const secret = this.secretOf(key);
     if (shard.immutable) {
       throw new ShardError('SecretNotWritable', `Secret ${keyText(secret)} is immutable`);
     }
-    if (sizeBytes > SECRET_LIMIT_BYTES && sizeBytes > shard.sizeBytes) {
-      throw new ShardError(
-        'SecretFull',
-        `Secret ${keyText(secret)} has no room: with the files of this connection it would hold ${sizeBytes} bytes, and ${SECRET_LIMIT_BYTES} is the most`,
-      );
-    }
+    if (moreBytes > 0) requireRoom(key, secret, shard, moreBytes);
     try {
       await this.#patch(secret, changes, signal);
     } catch (error) {
@@ -142,6 +145,29 @@ export class ConnectionShards {
     }
   }
 }
+
+/** Throws ShardError. */
+function requireRoom({ namespace }: ObjectKey, secret: ObjectKey, shard: Shard, moreBytes: number): void {
+  const sizeBytes = shard.sizeBytes + moreBytes;
+  if (sizeBytes > SECRET_LIMIT_BYTES) {
+    throw new ShardError(
+      'SecretFull',
+      `Secret ${keyText(secret)} has no room: with the files of this connection it would hold ${sizeBytes} bytes, and ${SECRET_LIMIT_BYTES} is the most`,
+    );
+  }
+  const namespaceBytes = shard.namespaceBytes + moreBytes;
+  const isNew = Object.keys(shard.files).length === 0;
+  const limitBytes = isNew ? NAMESPACE_LIMIT_BYTES : RENEWAL_LIMIT_BYTES;
+  if (namespaceBytes > limitBytes) {
+    throw new ShardError(
+      'SecretFull',
+      `Secret ${keyText(secret)} has no room for more of namespace ${namespace}: with the files of this connection it would hold ${namespaceBytes} bytes of it, and ${limitBytes} is the most; make the CA bundles of its connections smaller, delete connections that nothing uses, or use another name or namespace`,
+    );
+  }
+}
+
+const totalBytes = (base64: readonly string[]): number =>
+  base64.reduce((sum, text) => sum + Buffer.byteLength(text, 'base64'), 0);
 
 const fleetLabels = (fleetName: string): Record<string, string> => ({
   'app.kubernetes.io/name': 'sealgate',
