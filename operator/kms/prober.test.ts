@@ -1,7 +1,9 @@
 import { Registry } from 'prom-client';
 import { describe, expect, test } from 'vitest';
 import type { KmsConnectionSettings } from '../../dataplane/keys/settings.ts';
-import { TestClock } from '../clock.testkit.ts';
+import { settle, TestClock } from '../clock.testkit.ts';
+import type { ObjectKey } from '../kube/resource.ts';
+import { connectionName } from './connectionFile.ts';
 import type { EndpointProbe, EndpointVerdict } from './probe.ts';
 import { createProbeMetrics } from './probeMetrics.ts';
 import { Prober } from './prober.ts';
@@ -151,5 +153,73 @@ describe('the metrics', () => {
     resolve();
     await looking;
     expect(await world.series()).toEqual([]);
+  });
+});
+
+describe('probes that take long', () => {
+  /** A prober whose probes end when the test says so. */
+  function setUpSlow() {
+    const started: string[] = [];
+    const ends = new Map<string, () => void>();
+    const news: string[] = [];
+    const prober = new Prober({
+      clock: new TestClock(),
+      random: () => 0.5,
+      enqueue: (key) => news.push(connectionName(key)),
+      keepOnly: () => undefined,
+      onError: (error) => {
+        throw error;
+      },
+      probe: async ({ name }) => {
+        started.push(name);
+        await new Promise<void>((resolve) => ends.set(name, resolve));
+        return [];
+      },
+    });
+    return {
+      started,
+      news,
+      ensure: (key: ObjectKey, revision = 'r1'): number =>
+        prober.ensure(key, revision, { ...SETTINGS, name: connectionName(key) }),
+      end: async (name: string): Promise<void> => {
+        ends.get(name)?.();
+        await settle();
+      },
+    };
+  }
+
+  test('run two at a time of one namespace, and hold up none of another', async () => {
+    const { started, ensure, end } = setUpSlow();
+    for (let n = 0; n < 20; n += 1) ensure({ namespace: 'team-a', name: `k${n}` });
+    ensure({ namespace: 'team-b', name: 'k' });
+    await settle();
+    expect(started).toEqual(['team-a/k0', 'team-a/k1', 'team-b/k']);
+    await end('team-b/k');
+    expect(started).toHaveLength(3);
+    await end('team-a/k1');
+    expect(started.slice(3)).toEqual(['team-a/k2']);
+  });
+
+  test('run eight at a time altogether, and the others in the order in which they came', async () => {
+    const { started, ensure, end } = setUpSlow();
+    for (let n = 0; n < 10; n += 1) ensure({ namespace: `team-${n}`, name: 'k' });
+    await settle();
+    expect(started).toHaveLength(8);
+    await end('team-3/k');
+    await end('team-5/k');
+    expect(started.slice(8)).toEqual(['team-8/k', 'team-9/k']);
+  });
+
+  test('are followed by one with the files that came meanwhile, and need no look before that', async () => {
+    const { started, news, ensure, end } = setUpSlow();
+    ensure(KEY);
+    await settle();
+    expect(ensure(KEY, 'r2')).toBe(60_000);
+    expect(news).toEqual([]);
+    await end('team-a/keysecure');
+    expect(news).toEqual(['team-a/keysecure']);
+    ensure(KEY, 'r2');
+    await settle();
+    expect(started).toHaveLength(2);
   });
 });

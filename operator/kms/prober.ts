@@ -1,7 +1,7 @@
 /**
- * Keeps the newest probe of each connection: one at a change and one every minute or so, a few at a time, beside the
- * reconcile, so that a KMS that does not answer delays no other connection. While an endpoint is not up it is looked at
- * sooner: who has just mended a KMS wants to see that it is.
+ * Keeps the newest probe of each connection: one at a change and one every minute or so, beside the reconcile, so that
+ * a KMS that does not answer delays no other connection. While an endpoint is not up it is looked at sooner: who has
+ * just mended a KMS wants to see that it is.
  */
 import type { KmsConnectionSettings, KmsEndpoint } from '../../dataplane/keys/settings.ts';
 import type { Clock, Random } from '../clock.ts';
@@ -9,20 +9,20 @@ import type { ObjectKey } from '../kube/resource.ts';
 import type { Enqueue } from '../runtime/reconciler.ts';
 import { connectionName } from './connectionFile.ts';
 import type { EndpointProbe } from './probe.ts';
+import { ProbeSlots } from './probeSlots.ts';
 
 const EVERY_MS = 60_000;
 /** After the first probe that finds something wrong; it doubles with each further one. */
 const MENDED_MS = 5_000;
 const MENDED_LIMIT_MS = 30_000;
-const AT_ONCE = 8;
 
 export interface ProberDeps {
   readonly probe: (settings: KmsConnectionSettings) => Promise<readonly EndpointProbe[]>;
   readonly clock: Clock;
   readonly random: Random;
   /**
-   * Told when a probe found something else than the one before, or was the first with its files, or the next is due
-   * sooner than was said.
+   * Told when a probe found something else than the one before, or was the first with its files, or the files are
+   * others by now, or the next is due sooner than was said.
    */
   readonly enqueue: Enqueue;
   /** Told which endpoints the connection has by now; none: it is gone. */
@@ -37,6 +37,10 @@ interface Entry {
   endpoints: readonly KmsEndpoint[];
   /** When the next one is due, steady ms; jittered, so that connections made together do not stay in step. */
   dueMs: number;
+  /** Of the files at the newest look. */
+  wanted: string;
+  /** When the next look was said to be needed, steady ms. */
+  lookMs: number;
   running: boolean;
   result: { readonly revision: string; readonly probes: readonly EndpointProbe[] } | null;
   /** Probes in a row, with these files, that found something wrong. */
@@ -46,8 +50,8 @@ interface Entry {
 export class Prober {
   #deps: ProberDeps;
   #entries = new Map<string, Entry>();
+  #slots = new ProbeSlots();
   #underWay = 0;
-  #waiting: (() => void)[] = [];
   #idle: (() => void)[] = [];
 
   constructor(deps: ProberDeps) {
@@ -66,9 +70,14 @@ export class Prober {
     const name = connectionName(key);
     const entry = this.#entries.get(name) ?? newEntry();
     this.#entries.set(name, entry);
-    const due = entry.revision !== revision || clock.steadyMs() >= entry.dueMs;
-    // It runs with what was in force before: the next look starts another.
-    if (due && entry.running) return 1_000;
+    entry.wanted = revision;
+    const nowMs = clock.steadyMs();
+    const due = entry.revision !== revision || nowMs >= entry.dueMs;
+    // It may wait for its turn for minutes, and its end asks for the look that starts another.
+    if (due && entry.running) {
+      entry.lookMs = nowMs + EVERY_MS;
+      return EVERY_MS;
+    }
     if (due) {
       if (entry.revision !== revision) entry.failures = 0;
       entry.revision = revision;
@@ -78,7 +87,8 @@ export class Prober {
       entry.running = true;
       void this.#run(key, entry, settings);
     }
-    return Math.max(1_000, entry.dueMs - clock.steadyMs());
+    entry.lookMs = entry.dueMs;
+    return Math.max(1_000, entry.dueMs - nowMs);
   }
 
   /** After each probe: it may be one of a connection that has other endpoints by now, or is gone. */
@@ -106,24 +116,23 @@ export class Prober {
   async #run(key: ObjectKey, entry: Entry, settings: KmsConnectionSettings): Promise<void> {
     this.#underWay += 1;
     const { revision } = entry;
+    await this.#slots.enter(key.namespace);
     try {
-      if (this.#underWay > AT_ONCE) await new Promise<void>((resolve) => this.#waiting.push(resolve));
       const result = { revision, probes: await this.#deps.probe(settings) };
       const differs = JSON.stringify(result) !== JSON.stringify(entry.result);
-      const plannedMs = entry.dueMs;
       entry.result = result;
       entry.failures = result.probes.every(({ verdict }) => verdict === 'Up') ? 0 : entry.failures + 1;
       this.#plan(entry);
+      const news = differs || entry.wanted !== revision || entry.dueMs < entry.lookMs;
       // A connection that was deleted meanwhile is no longer anybody's.
-      const news = differs || entry.dueMs < plannedMs;
       if (news && this.#entries.get(connectionName(key)) === entry) this.#deps.enqueue(key);
     } catch (error) {
       this.#deps.onError(error);
     } finally {
       entry.running = false;
       this.#tellEndpoints(key);
+      this.#slots.leave(key.namespace);
       this.#underWay -= 1;
-      this.#waiting.shift()?.();
       if (this.#underWay === 0) for (const resolve of this.#idle.splice(0)) resolve();
     }
   }
@@ -133,6 +142,8 @@ const newEntry = (): Entry => ({
   revision: '',
   endpoints: [],
   dueMs: 0,
+  wanted: '',
+  lookMs: 0,
   running: false,
   result: null,
   failures: 0,
