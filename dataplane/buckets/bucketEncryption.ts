@@ -9,7 +9,8 @@ const UPDATE_ATTEMPTS = 8;
 
 /**
  * Later writes are encrypted. A bucket that already names a key keeps it: never is a second one made for it.
- * Rejects with BucketTakenError 'creation' while another request makes the key, KmsError, MetadataError.
+ * Rejects with BucketTakenError 'creation' while another request makes the key, KmsError, MetadataError ('Conflict' when
+ * it has got its key since `bucket` was read).
  */
 export async function enableEncryption(
   making: KeyMaking,

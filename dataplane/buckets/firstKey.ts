@@ -24,7 +24,7 @@ export interface FirstKeyWish {
 
 /**
  * Reserves a name for the key, or takes over an unfinished attempt; null while another request is making the key. Rejects
- * with KmsError 'UnknownConnection' and MetadataError.
+ * with KmsError 'UnknownConnection' and MetadataError; 'Conflict' when the bucket has got its key since the caller saw it.
  */
 export async function claimFirstKey(
   making: KeyMaking,
@@ -32,6 +32,8 @@ export async function claimFirstKey(
   { kmsConnection, otherConnection, answers = null }: FirstKeyWish,
 ): Promise<FirstKey | null> {
   const versions = await making.metadata.keyVersions(bucketUid);
+  if (versions.some(({ state }) => state === 'Current' || state === 'Readable'))
+    throw new MetadataError('Conflict', 'the bucket has got its key meanwhile');
   const unfinished = versions.find(({ state }) => state === 'Creating');
   if (unfinished?.attempt === making.incarnation) return null;
   if (

@@ -349,6 +349,27 @@ describe('over S3', () => {
   });
 });
 
+describe('a request over S3 that saw the bucket before it had its key', () => {
+  const versions = async () => (await ask('GET', 'buckets/docs')).body['keyVersions'];
+
+  test('is refused, whoever made the key, and makes no second one', async () => {
+    const plain = await makePlain();
+    await declare({ adopt: true, kmsConnection: 'other' });
+    expect(await codeOf(enableEncryption(life.making, plain, 'kms'))).toBe('Conflict');
+    expect(await versions()).toMatchObject([{ n: 1, state: 'Current', kmsConnection: 'other' }]);
+    expect(kms.count('Create')).toBe(1);
+  });
+
+  test('is refused also when the key was rotated since', async () => {
+    const plain = await makePlain();
+    await enableEncryption(life.making, plain, 'kms');
+    await ask('POST', 'buckets/docs/rotate', { requestId: 'r1' });
+    expect(await codeOf(enableEncryption(life.making, plain, 'kms'))).toBe('Conflict');
+    expect(await versions()).toMatchObject([{ state: 'Readable' }, { state: 'Current' }]);
+    expect(kms.count('Create')).toBe(2);
+  });
+});
+
 describe('removal', () => {
   const remove = (mode: string, owner: string | null = OWNER) =>
     ask('DELETE', `buckets/docs?mode=${mode}${owner === null ? '' : `&owner=${owner}`}`);

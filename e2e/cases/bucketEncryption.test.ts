@@ -1,6 +1,9 @@
+import { once } from 'node:events';
+import { connect } from 'node:net';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { askAdmin } from '../harness/admin.ts';
 import { type Deployment, startDeployment } from '../harness/deployment.ts';
-import { type RawAnswer, type RawRequest, send } from '../harness/signedRequest.ts';
+import { type RawAnswer, type RawRequest, send, sign } from '../harness/signedRequest.ts';
 import { openStore, type Store } from '../harness/store.ts';
 
 const SSE = 'x-amz-server-side-encryption';
@@ -15,6 +18,8 @@ beforeAll(async () => {
   deployment = await startDeployment({
     configPatch: (config) => {
       if (policy !== undefined) config['policy'] = policy;
+      const [kms] = config['kmsConnections'] as [object];
+      config['kmsConnections'] = [kms, { ...kms, name: 'team-a/other' }];
     },
   });
   store = openStore(deployment.server.dataFolder);
@@ -134,6 +139,69 @@ describe('PutBucketEncryption', () => {
   it('deletes the rule of a plain bucket too', async () => {
     expect((await deleteRule('plain')).status).toBe(204);
     expect((await getRule('plain')).status).toBe(404);
+  });
+});
+
+/** PutBucketEncryption up to its body, which the server asks for; `finish` sends it and resolves to the status. */
+async function heldRule(bucket: string): Promise<{ finish(): Promise<number> }> {
+  const body = Buffer.from(document(byDefault('AES256')));
+  const headers = [['expect', '100-continue']] as const;
+  const { head } = sign(deployment.server, {
+    method: 'PUT',
+    path: `/${bucket}`,
+    query: QUERY,
+    headers,
+    body,
+  });
+  const { hostname, port } = new URL(deployment.server.endpoint);
+  const socket = connect({ host: hostname, port: Number(port) });
+  socket.write(head);
+  const [told] = (await once(socket, 'data')) as [Buffer];
+  expect(told.toString('latin1')).toBe('HTTP/1.1 100 Continue\r\n\r\n');
+  return {
+    finish: async () => {
+      socket.write(body);
+      const [answer] = (await once(socket, 'data')) as [Buffer];
+      socket.destroy();
+      return Number(answer.toString('latin1').split(' ')[1]);
+    },
+  };
+}
+
+describe('PutBucketEncryption whose body is late', () => {
+  const creations = (): number => deployment.kms.requestCount('Create');
+
+  it.each([
+    [
+      'another request',
+      'kms',
+      async (bucket: string) => await putRule(bucket, document(byDefault('AES256'))),
+    ],
+    [
+      'a declaration over another connection',
+      'team-a/other',
+      async (bucket: string) =>
+        await askAdmin(deployment.server, 'PUT', `buckets/${bucket}`, {
+          owner: 'team-a/late',
+          encryption: { algorithm: 'AES256' },
+          kmsConnection: 'team-a/other',
+          adopt: true,
+        }),
+    ],
+  ])('keeps the key that %s made meanwhile', async (what, kmsConnection, meanwhile) => {
+    const bucket = `late-${what.split(' ')[1]}`;
+    expect((await request({ method: 'PUT', path: `/${bucket}` })).status).toBe(200);
+    const before = creations();
+    const held = await heldRule(bucket);
+    expect((await meanwhile(bucket)).status).toBe(200);
+    expect(await held.finish()).toBe(200);
+    expect((await askAdmin(deployment.server, 'GET', `buckets/${bucket}`)).body).toMatchObject({
+      encryption: 'AES256',
+      keyVersion: 1,
+      keyVersions: [{ n: 1, state: 'Current', kmsConnection }],
+    });
+    expect(creations() - before).toBe(1);
+    expect(await put(bucket, 'object')).toBe('AES256');
   });
 });
 

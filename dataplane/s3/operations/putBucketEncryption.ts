@@ -10,12 +10,14 @@ import { MAX_DOCUMENT_BYTES } from '../xml/requests.ts';
 /** PutBucketEncryption: one AES256 rule encrypts what is written from then on; anything else is refused. */
 export const putBucketEncryption: Operation = async (context) => {
   const { request, services } = context;
-  const bucket = await requireBucket(services, request.principal, request.bucket);
-  const subject = { operation: 'Other', encrypted: bucket.encryption === 'AES256' } as const;
+  const found = await requireBucket(services, request.principal, request.bucket);
+  const subject = { operation: 'Other', encrypted: found.encryption === 'AES256' } as const;
   checkEncryptionHeaders(context, subject);
   const maxBytes = MAX_DOCUMENT_BYTES.PutBucketEncryption;
   const { bytes } = await receiveDocument(context, { maxBytes, required: true, subject });
   parseBucketEncryption(bytes);
+  // The body takes as long as its client likes: the bucket may have got its key meanwhile.
+  const bucket = await requireBucket(services, request.principal, request.bucket);
   const connection = services.settings.defaultKmsConnection;
   if (bucket.keyVersion === null && connection === null) {
     throw new S3Error(
