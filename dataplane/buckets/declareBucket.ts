@@ -4,12 +4,14 @@
  * Owns who may have a name. The owner is recorded in the transaction that creates the bucket, so that of two owners one
  * gets it. It must not be called for one name twice at once; dataplane/jobs sees to that.
  */
-import type { BucketDocument } from '../metadata/metadata.ts';
+import type { BucketDocument, KeyVersionDocument } from '../metadata/metadata.ts';
 import { MetadataError } from '../metadata/metadata.ts';
 import { BucketClaimError, requireOwner } from './bucketClaim.ts';
 import { beginCreation, claimCreation, finishCreation } from './createBucket.ts';
 import { claimFirstKey, type FirstKeyWish } from './firstKey.ts';
 import { type KeyMaking, makeBucketKey, releaseAttempt } from './makeBucketKey.ts';
+import { hasOpenUploads } from './openUploads.ts';
+import { giveUp } from './rotateBucketKey.ts';
 
 export interface Declaration {
   readonly name: string;
@@ -105,7 +107,7 @@ async function encryptEmpty(
   const { metadata } = making;
   const { name, bucketUid } = wanted;
   const { objects } = await metadata.usage(bucketUid);
-  if (objects > 0) throw notEncryptable(name);
+  if (objects > 0 || (await hasOpenUploads(metadata, bucketUid))) throw notEncryptable(name);
   const encrypted = { ...wanted, revision: wanted.revision + 1, everPlain: false };
   try {
     if (wanted.keyVersion !== null) {
@@ -120,7 +122,8 @@ async function encryptEmpty(
     try {
       await metadata.updateBucket(withKey, [made], true);
     } catch (error) {
-      await release();
+      const refused = error instanceof MetadataError && error.code === 'NotEmpty';
+      await (refused ? giveUpUnused(making, made) : release());
       throw error;
     }
     return withKey;
@@ -128,6 +131,13 @@ async function encryptEmpty(
     if (error instanceof MetadataError && error.code === 'NotEmpty') throw notEncryptable(name, error);
     throw error;
   }
+}
+
+/** The key of an adoption that is refused: whoever encrypts the bucket next did not ask for one over this connection. */
+async function giveUpUnused(making: KeyMaking, { bucketUid, n }: KeyVersionDocument): Promise<void> {
+  const stored = await making.metadata.keyVersion(bucketUid, n);
+  // No request is answered with it.
+  if (stored !== null) await giveUp(making, { ...stored, answers: null });
 }
 
 function beingMade(name: string): BucketClaimError {

@@ -4,6 +4,7 @@ import { disableEncryption, enableEncryption } from '../buckets/bucketEncryption
 import { createBucket } from '../buckets/createBucket.ts';
 import { FakeClock } from '../keys/fakeClock.testkit.ts';
 import { FakeKms } from '../keys/fakeKms.testkit.ts';
+import type { BucketDocument } from '../metadata/metadata.ts';
 import {
   codeOf,
   type Engine,
@@ -296,6 +297,8 @@ describe('adoption', () => {
       expect(answer).toMatchObject(refused(409, 'NotEncryptable', expect.stringContaining('stay plain')));
       expect(after.owner).toBeNull();
       expect(after.encryption).toBeNull();
+      // No key was made over the connection that was wished for, and nothing holds it.
+      expect((await ask('GET', 'kms/other')).body).toMatchObject({ keyVersions: 0 });
       return;
     }
     expect(after).toMatchObject({ owner: OWNER, encryption: 'AES256', kmsConnection: 'other' });
@@ -310,23 +313,38 @@ describe('adoption', () => {
     }
   });
 
-  test('of an empty bucket loses to a plain write that comes while the key is made', async () => {
-    const bucket = await makePlain();
-    let written = false;
-    kms.refuse = (operation) => {
-      if (operation === 'Activate' && !written) {
-        written = true;
-        void life.metadata.commitVersion(versionIn(bucket, 'a'), inlineBody, undefined);
-      }
-      return null;
-    };
-    expect(await declare({ adopt: true })).toMatchObject(refused(409, 'NotEncryptable'));
-    expect(written).toBe(true);
-    expect(await bucketOf(life, 'docs')).toMatchObject({ owner: null, encryption: null });
-    await life.metadata.deleteObject('docs', bucket.bucketUid, Buffer.from('a'), undefined);
-    expect(await declare({ adopt: true })).toMatchObject({ status: 200 });
-    expect(kms.count('Create')).toBe(1);
-  });
+  test.each([
+    [
+      'a plain write',
+      (bucket: BucketDocument) => life.metadata.commitVersion(versionIn(bucket, 'a'), inlineBody, undefined),
+    ],
+    ['an upload', (bucket: BucketDocument) => life.metadata.createUpload('docs', uploadIn(bucket, 'a'))],
+  ])(
+    'of an empty bucket loses to %s that comes while the key is made, and that key is revoked',
+    async (_what, write) => {
+      const bucket = await makePlain();
+      const written: Promise<void>[] = [];
+      kms.refuse = (operation) => {
+        if (operation === 'Activate' && written.length === 0) written.push(write(bucket));
+        return null;
+      };
+      const refusal = refused(409, 'NotEncryptable');
+      expect(await declare({ adopt: true, kmsConnection: 'other', requestId: 'r1' })).toMatchObject(refusal);
+      await Promise.all(written);
+      expect(await bucketOf(life, 'docs')).toMatchObject({ owner: null, encryption: null });
+      await life.settle();
+      // What is encrypted over S3 then has a key over the connection that is meant for that.
+      await enableEncryption(life.making, bucket, 'kms');
+      expect((await ask('GET', 'buckets/docs')).body).toMatchObject({
+        keyVersion: 2,
+        keyVersions: [
+          { n: 1, state: 'Revoked', kmsConnection: 'other', requestId: null },
+          { n: 2, state: 'Current', kmsConnection: 'kms' },
+        ],
+      });
+      expect([...kms.keys.values()].map(({ state }) => state)).toEqual([3, 2]);
+    },
+  );
 
   test('takes over an unfinished creation over S3', async () => {
     kms.refuse = (operation) => (operation === 'Activate' ? 0x0c : null);
