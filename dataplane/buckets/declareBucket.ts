@@ -9,7 +9,7 @@ import { MetadataError } from '../metadata/metadata.ts';
 import { BucketClaimError, requireOwner } from './bucketClaim.ts';
 import { beginCreation, claimCreation, finishCreation } from './createBucket.ts';
 import { claimFirstKey, type FirstKeyWish } from './firstKey.ts';
-import { type KeyMaking, makeBucketKey, releaseAttempt } from './makeBucketKey.ts';
+import { type KeyMaking, makeBucketKey, releaseAttempt, releaseUnless } from './makeBucketKey.ts';
 import { hasOpenUploads } from './openUploads.ts';
 import { giveUp } from './rotateBucketKey.ts';
 
@@ -123,7 +123,7 @@ async function encryptEmpty(
       await metadata.updateBucket(withKey, [made], true);
     } catch (error) {
       const refused = error instanceof MetadataError && error.code === 'NotEmpty';
-      await (refused ? giveUpUnused(making, made) : release());
+      await (refused ? releaseUnless(making, made, () => giveUpUnused(making, made)) : release());
       throw error;
     }
     return withKey;

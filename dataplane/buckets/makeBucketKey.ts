@@ -58,11 +58,46 @@ export async function resumeAttempt(
   }
 }
 
-/** Gives an attempt back, so that a later request may resume it. */
-export async function releaseAttempt(making: KeyMaking, row: KeyVersionDocument): Promise<void> {
-  const stored = await making.metadata.keyVersion(row.bucketUid, row.n);
-  if (stored === null || stored.attempt !== making.incarnation) return;
-  await making.metadata.putKeyVersion({ ...stored, revision: stored.revision + 1, attempt: null });
+/** From a release that failed to the next try; twice as long each time. */
+const RELEASE_RETRY_MS = 100;
+const LONGEST_RETRY_MS = 10_000;
+
+/**
+ * Gives an attempt back, so that a later request may resume it. What made the attempt fail (metadata that is busy or full)
+ * may keep that off too: then it is repeated in the background for as long as the process lives, and until it is done the
+ * key counts as being made. Rejects with defects only: the caller has an error of its own to tell.
+ */
+export async function releaseAttempt(
+  making: KeyMaking,
+  row: KeyVersionDocument,
+  retryMs = RELEASE_RETRY_MS,
+): Promise<void> {
+  const { metadata, incarnation } = making;
+  try {
+    const stored = await metadata.keyVersion(row.bucketUid, row.n);
+    if (stored === null || stored.attempt !== incarnation) return;
+    await metadata.putKeyVersion({ ...stored, revision: stored.revision + 1, attempt: null });
+  } catch (error) {
+    if (!(error instanceof MetadataError)) throw error;
+    // An edited row stays so, and a rotation is finished by whoever asks next, released or not.
+    if (error.code === 'Integrity' || row.rotation !== null) return;
+    const again = () => void releaseAttempt(making, row, Math.min(2 * retryMs, LONGEST_RETRY_MS));
+    setTimeout(again, retryMs).unref();
+  }
+}
+
+/** Does away with an attempt by `work`, or gives it back where that fails, so that it is resumed. */
+export async function releaseUnless(
+  making: KeyMaking,
+  row: KeyVersionDocument,
+  work: () => Promise<unknown>,
+): Promise<void> {
+  try {
+    await work();
+  } catch (error) {
+    if (!(error instanceof MetadataError)) throw error;
+    await releaseAttempt(making, row);
+  }
 }
 
 /**
@@ -92,7 +127,7 @@ export async function makeBucketKey(
   } catch (error) {
     const certainlyNone =
       attempt === 'fresh' && row.kmsId === null && error instanceof KmsError && !error.maybeDone;
-    if (certainlyNone) await forget();
+    if (certainlyNone) await releaseUnless(making, reserved, forget);
     else await releaseAttempt(making, reserved);
     throw error;
   }

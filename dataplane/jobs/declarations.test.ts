@@ -4,7 +4,8 @@ import { disableEncryption, enableEncryption } from '../buckets/bucketEncryption
 import { createBucket } from '../buckets/createBucket.ts';
 import { FakeClock } from '../keys/fakeClock.testkit.ts';
 import { FakeKms } from '../keys/fakeKms.testkit.ts';
-import type { BucketDocument } from '../metadata/metadata.ts';
+import { KmsError } from '../keys/keys.ts';
+import { type BucketDocument, MetadataError } from '../metadata/metadata.ts';
 import {
   codeOf,
   type Engine,
@@ -385,6 +386,59 @@ describe('a request over S3 that saw the bucket before it had its key', () => {
     expect(await codeOf(enableEncryption(life.making, plain, 'kms'))).toBe('Conflict');
     expect(await versions()).toMatchObject([{ state: 'Readable' }, { state: 'Current' }]);
     expect(kms.count('Create')).toBe(2);
+  });
+});
+
+describe('a first key that could neither be finished nor given back, because the metadata was busy', () => {
+  let busyFrom: string;
+  let busy: boolean;
+  let short: Life;
+  beforeEach(async () => {
+    busy = false;
+    short = await startLife(engine, kms, async (step) => {
+      if (step === `before the commit of ${busyFrom}`) busy = true;
+      if (busy && step.startsWith('before the commit')) throw new MetadataError('Busy', step);
+    });
+  });
+  afterEach(() => short[Symbol.asyncDispose]());
+  const attempt = async () =>
+    (await life.metadata.keyVersion((await bucketOf(life, 'docs')).bucketUid, 1))?.attempt;
+  /** The metadata takes work again, and by itself the attempt ends. */
+  const recover = async () => {
+    expect(await attempt()).toBe(short.incarnation);
+    [busyFrom, busy] = ['', false];
+    await expect.poll(attempt).toBeNull();
+  };
+
+  test('is given back later: a bucket is made by the next request, with the same key', async () => {
+    busyFrom = 'updateBucket';
+    // What is told is what the request itself met.
+    await expect(short.create('docs')).rejects.toThrow('before the commit of updateBucket');
+    await recover();
+    await short.create('docs');
+    expect(await bucketOf(life, 'docs')).toMatchObject({ state: 'Ready', keyVersion: 1 });
+    expect(kms.count('Create')).toBe(1);
+  });
+
+  test('is given back later: encryption is switched on by the next request, with the same key', async () => {
+    const bucket = await makePlain();
+    busyFrom = 'updateBucket';
+    await expect(enableEncryption(short.making, bucket, 'kms')).rejects.toThrow('commit of updateBucket');
+    await recover();
+    await enableEncryption(short.making, bucket, 'kms');
+    expect(await bucketOf(life, 'docs')).toMatchObject({ encryption: 'AES256', keyVersion: 1 });
+    expect(kms.count('Create')).toBe(1);
+  });
+
+  test('is given back later: the name of a bucket for which no key was made can be used', async () => {
+    busyFrom = 'dropReservation';
+    kms.refuse = (operation) => (operation === 'Create' ? 0x0c : null);
+    await expect(short.create('docs')).rejects.toBeInstanceOf(KmsError);
+    kms.refuse = () => null;
+    await recover();
+    await short.create('docs');
+    expect(await bucketOf(life, 'docs')).toMatchObject({ state: 'Ready' });
+    expect(kms.keys.size).toBe(1);
   });
 });
 
