@@ -274,7 +274,8 @@ export interface Metadata extends AccessKeys, KeyRotation, Reencryption, FleetAd
   createBucket(bucket: BucketDocument, keyVersion: KeyVersionDocument | null): Promise<BucketDocument | null>;
   /**
    * Replaces the document whose revision is one lower; otherwise MetadataError 'Conflict'. With `keyVersions`, all or none.
-   * With `ifEmpty` only a bucket without objects and open uploads: 'NotEmpty'.
+   * With `ifEmpty` only a bucket without objects and open uploads: 'NotEmpty'. When it changes the owner, the access keys of
+   * the former one lose their grants on this bucket's name in the same transaction, and a key without any other goes.
    */
   updateBucket(
     bucket: BucketDocument,
@@ -284,7 +285,8 @@ export interface Metadata extends AccessKeys, KeyRotation, Reencryption, FleetAd
   /**
    * Removes an empty bucket with its open uploads. Its key versions stay, and become Retiring; one in state Creating stays
    * with whoever makes it. 'NotEmpty' and 'NoSuchBucket' (also for another state than `expected`) as errors, and
-   * 'Conflict' for another owner. Without `expected` it must be Ready, and declared by nobody.
+   * 'Conflict' for another owner. Without `expected` it must be Ready, and declared by nobody. The access keys of its owner
+   * lose their grants on its name, as in updateBucket.
    */
   deleteBucket(name: string, bucketUid: Id, expected?: RemovableBucket): Promise<void>;
   /** Forgets a bucket in state Creating whose key was certainly never made. */

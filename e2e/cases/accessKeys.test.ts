@@ -73,17 +73,24 @@ type Declaration = Omit<PutAccessKey, 'owner'>;
 const READ: Permission[] = ['read'];
 const ALL: Permission[] = [...PERMISSIONS];
 
-async function declare(accessKeyId: string, declaration: Declaration): Promise<void> {
-  const answer = await admin('PUT', `/${accessKeyId}`, { owner: OWNER, ...declaration });
+async function declare(accessKeyId: string, declaration: Declaration, owner = OWNER): Promise<void> {
+  const answer = await admin('PUT', `/${accessKeyId}`, { owner, ...declaration });
   expect(answer).toMatchObject({ status: 200, body: { accessKeyId } });
 }
 
 /** A new access key with these grants. */
-async function accessKey(...grants: Declaration['grants']): Promise<{ access: S3Access; client: S3Client }> {
+function accessKey(...grants: Declaration['grants']): Promise<{ access: S3Access; client: S3Client }> {
+  return accessKeyOf(OWNER, grants);
+}
+
+async function accessKeyOf(
+  owner: string,
+  grants: Declaration['grants'],
+): Promise<{ access: S3Access; client: S3Client }> {
   made += 1;
   const accessKeyId = `SGTESTACCESSKEY${String(made).padStart(3, '0')}`;
   const secretAccessKey = newSecret();
-  await declare(accessKeyId, { grants, secretAccessKey });
+  await declare(accessKeyId, { grants, secretAccessKey }, owner);
   const access = { ...deployment.server, accessKeyId, secretAccessKey };
   const client = sdkClient(access);
   clients.push(client);
@@ -277,6 +284,51 @@ describe('on both workers, and on connections that are open already', () => {
       expect(await told(young)).toEqual(new Set(['200']));
     }
     expect(await told(old)).toEqual(new Set(['403 InvalidAccessKeyId']));
+  });
+});
+
+describe('a bucket that comes to another owner', () => {
+  const declareBucket = async (name: string, owner: string, adopt = false) => {
+    const wish = { owner, encryption: { algorithm: 'AES256' }, kmsConnection: 'kms', adopt };
+    expect((await askAdmin(deployment.server, 'PUT', `buckets/${name}`, wish)).status).toBe(200);
+    await deployment.client.send(new PutObjectCommand({ Bucket: name, Key: 'kept', Body: 'kept' }));
+  };
+  const purge = async (name: string) => {
+    const gone = `buckets/${name}?mode=purge&owner=${OWNER}`;
+    const ask = async () => (await askAdmin(deployment.server, 'DELETE', gone)).status;
+    expect(await ask()).toBe(202);
+    await expect.poll(ask).toBe(404);
+  };
+
+  it.each([
+    ['is adopted', (name: string) => declareBucket(name, 'team-b/reports', true)],
+    [
+      'is purged and declared by another',
+      async (name: string) => {
+        await purge(name);
+        await declareBucket(name, 'team-b/reports');
+      },
+    ],
+  ])('because it %s takes no key of the former one any more, on either worker', async (what, move) => {
+    const name = `moved-${what.split(' ')[1]}`;
+    await declareBucket(name, OWNER);
+    const here: Grant = { bucket: name, prefix: '', permissions: READ };
+    const elsewhere: Grant = { bucket: 'plain', prefix: '', permissions: READ };
+    const only = await accessKey(here);
+    const both = await accessKey(here, { ...here, prefix: 'kept' }, elsewhere);
+    const unrelated = await accessKeyOf('team-c/batch', [here]);
+    using connections = openConnections(`/${name}/kept`);
+    const told = async ({ access }: typeof only) => [
+      ...new Set((await connections.askAll(access)).map((answer) => answer.told)),
+    ];
+    for (const key of [only, both, unrelated]) expect(await told(key)).toEqual(['200']);
+    await move(name);
+    expect(await told(only)).toEqual(['403 InvalidAccessKeyId']);
+    expect(await told(both)).toEqual(['403 AccessDenied']);
+    expect(await told(unrelated)).toEqual(['200']);
+    expect((await send(both.access, { method: 'GET', path: '/plain/kept' })).status).toBe(200);
+    expect((await admin('GET', `/${only.access.accessKeyId}`)).status).toBe(404);
+    expect((await admin('GET', `/${both.access.accessKeyId}`)).body['grants']).toEqual([elsewhere]);
   });
 });
 

@@ -1,6 +1,7 @@
-/** Access keys: declared, changed, revoked. */
+/** Access keys: declared, changed, revoked, and parted from a bucket that leaves their owner. */
 import type { DatabaseSync, StatementSync } from 'node:sqlite';
 import { type AccessKeyDocument, MetadataError } from '../metadata.ts';
+import { text } from './columns.ts';
 import { accessKeyTable, type ControlRows, type StoredDocument, storedDocument } from './controlRows.ts';
 
 export class AccessKeyWrites {
@@ -8,6 +9,7 @@ export class AccessKeyWrites {
   readonly #select: StatementSync;
   readonly #upsert: StatementSync;
   readonly #delete: StatementSync;
+  readonly #ofOwner: StatementSync;
 
   constructor(db: DatabaseSync, control: ControlRows) {
     this.#control = control;
@@ -16,6 +18,7 @@ export class AccessKeyWrites {
       'INSERT OR REPLACE INTO access_key (access_key_id, owner, document, control_mac) VALUES (?, ?, ?, ?)',
     );
     this.#delete = db.prepare('DELETE FROM access_key WHERE access_key_id = ?');
+    this.#ofOwner = db.prepare('SELECT access_key_id FROM access_key WHERE owner = ?');
   }
 
   put(accessKey: AccessKeyDocument): void {
@@ -34,6 +37,30 @@ export class AccessKeyWrites {
       this.#requireRevision(accessKeyId, before, revision);
     }
     return Number(this.#delete.run(accessKeyId).changes) > 0;
+  }
+
+  /** A bucket leaves this owner, whose keys lose their grants on its name; a key without any other goes. */
+  endGrants(owner: string, bucketName: string): void {
+    for (const row of this.#ofOwner.all(owner)) {
+      const accessKey = this.#authentic(text(row, 'access_key_id'));
+      if (accessKey === null || accessKey.owner !== owner) continue;
+      const { accessKeyId, revision } = accessKey;
+      const grants = accessKey.grants.filter(({ bucket }) => bucket !== bucketName);
+      if (grants.length === accessKey.grants.length) continue;
+      if (grants.length === 0) this.#delete.run(accessKeyId);
+      else this.put({ ...accessKey, revision: revision + 1, grants });
+    }
+  }
+
+  /** null for a row that was edited: no request is served with it, and it keeps nobody from a bucket. */
+  #authentic(accessKeyId: string): AccessKeyDocument | null {
+    const stored = this.#stored(accessKeyId);
+    try {
+      return stored === null ? null : this.#control.open(accessKeyTable, [accessKeyId], stored);
+    } catch (error) {
+      if (error instanceof MetadataError && error.code === 'Integrity') return null;
+      throw error;
+    }
   }
 
   #stored(accessKeyId: string): StoredDocument | null {

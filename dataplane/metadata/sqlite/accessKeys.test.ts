@@ -1,7 +1,16 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import type { AccessKeyDocument } from '../metadata.ts';
+import { newId } from '../../crypto/ids.ts';
+import type { AccessKeyDocument, BucketDocument } from '../metadata.ts';
 import { MetadataError } from '../metadata.ts';
-import { accessKeyOf, codeOf, type Engine, openEngine } from './engine.testkit.ts';
+import {
+  accessKeyOf,
+  bucketNamed,
+  codeOf,
+  type Engine,
+  inlineBody,
+  openEngine,
+  versionIn,
+} from './engine.testkit.ts';
 
 let engine: Engine;
 beforeAll(async () => {
@@ -88,6 +97,62 @@ describe('an access key', () => {
       expect(await engine.metadata.deleteAccessKey(ID, null)).toBe(true);
     },
   );
+});
+
+describe('when a bucket leaves its owner', () => {
+  const OWNER = 'team-a/reports';
+  const grant = (bucket: string, prefix = '') => ({ bucket, prefix, permissions: ['read' as const] });
+  let bucket: BucketDocument;
+  beforeEach(async () => {
+    bucket = bucketNamed(`reports-${newId()}`, { owner: OWNER });
+    await engine.metadata.createBucket(bucket, null);
+  });
+  const next = (changes: Partial<BucketDocument>) => ({
+    ...bucket,
+    ...changes,
+    revision: bucket.revision + 1,
+  });
+  const grantsOf = (id: string) => engine.metadata.accessKey(id)?.grants;
+  const removable = { state: 'Ready', owner: OWNER } as const;
+
+  test.each([
+    ['to another', () => engine.metadata.updateBucket(next({ owner: 'team-b/reports' }))],
+    ['to nobody', () => engine.metadata.updateBucket(next({ owner: null }))],
+    ['because it is removed', () => engine.metadata.deleteBucket(bucket.name, bucket.bucketUid, removable)],
+  ])(
+    '%s, the keys of that owner lose their grants on it, and those without another end',
+    async (_, leave) => {
+      const other = grant('elsewhere', 'a/');
+      await put('SGTEAMAREPORTS01', { grants: [grant(bucket.name)] });
+      await put('SGTEAMAREPORTS02', { grants: [grant(bucket.name), other, grant(bucket.name, 'b/')] });
+      await put('SGTEAMAREPORTS03', { grants: [other] });
+      await put('SGTEAMBREPORTS01', { owner: 'team-b/reports', grants: [grant(bucket.name)] });
+      const client = engine.connect();
+      expect(client.accessKey('SGTEAMAREPORTS02')?.grants).toHaveLength(3);
+      await leave();
+      expect(client.accessKey('SGTEAMAREPORTS01')).toBeNull();
+      expect(client.accessKey('SGTEAMAREPORTS02')).toMatchObject({ revision: 1, grants: [other] });
+      expect(client.accessKey('SGTEAMAREPORTS03')).toMatchObject({ revision: 0, grants: [other] });
+      expect(client.accessKey('SGTEAMBREPORTS01')).toMatchObject({ revision: 0 });
+    },
+  );
+
+  test('they stay while it only changes, and when the change is refused', async () => {
+    await put(ID, { grants: [grant(bucket.name)] });
+    await engine.metadata.updateBucket(next({ rotateEveryMs: 5 }));
+    expect(await codeOf(engine.metadata.updateBucket(next({ owner: 'team-b/reports' })))).toBe('Conflict');
+    await engine.metadata.commitVersion(versionIn(bucket, 'a'), inlineBody, undefined);
+    const removal = engine.metadata.deleteBucket(bucket.name, bucket.bucketUid, removable);
+    expect(await codeOf(removal)).toBe('NotEmpty');
+    expect(grantsOf(ID)).toEqual([grant(bucket.name)]);
+  });
+
+  test('a key whose row was edited keeps nobody from it, and is not used', async () => {
+    await put(ID, { grants: [grant(bucket.name)] });
+    engine.edit('UPDATE access_key SET control_mac = zeroblob(32)');
+    await engine.metadata.updateBucket(next({ owner: 'team-b/reports' }));
+    expect(codeOfRead()).toBe('Integrity');
+  });
 });
 
 describe('a list of access keys', () => {

@@ -7,6 +7,7 @@ import {
   MetadataError,
   type RemovableBucket,
 } from '../metadata.ts';
+import type { AccessKeyWrites } from './accessKeyWrites.ts';
 import { text } from './columns.ts';
 import { bucketTable, type ControlRows, type StoredDocument, storedDocument } from './controlRows.ts';
 import type { KeyVersionWrites } from './keyVersionWrites.ts';
@@ -14,6 +15,7 @@ import type { KeyVersionWrites } from './keyVersionWrites.ts';
 export class BucketWrites {
   readonly #control: ControlRows;
   readonly #keyVersions: KeyVersionWrites;
+  readonly #accessKeys: AccessKeyWrites;
   readonly #select: StatementSync;
   readonly #nameOf: StatementSync;
   readonly #insert: StatementSync;
@@ -28,9 +30,15 @@ export class BucketWrites {
   readonly #deleteUploads: StatementSync;
   readonly #deleteJobStates: StatementSync;
 
-  constructor(db: DatabaseSync, control: ControlRows, keyVersions: KeyVersionWrites) {
+  constructor(
+    db: DatabaseSync,
+    control: ControlRows,
+    keyVersions: KeyVersionWrites,
+    accessKeys: AccessKeyWrites,
+  ) {
     this.#control = control;
     this.#keyVersions = keyVersions;
+    this.#accessKeys = accessKeys;
     this.#select = db.prepare('SELECT bucket_uid, document, control_mac FROM bucket WHERE name = ?');
     this.#nameOf = db.prepare('SELECT name FROM bucket WHERE bucket_uid = ?');
     this.#insert = db.prepare(
@@ -93,6 +101,7 @@ export class BucketWrites {
     const { document, controlMac } = this.#control.seal(bucketTable, bucket, found.stored);
     this.#update.run(bucket.ownerId, document, controlMac, bucket.name);
     for (const keyVersion of keyVersions) this.#keyVersions.put(keyVersion);
+    if (found.bucket.owner !== bucket.owner) this.#leaveOwner(found.bucket);
   }
 
   deleteBucket(name: string, bucketUid: Id, { state, owner }: RemovableBucket, nowMs: number): void {
@@ -107,6 +116,7 @@ export class BucketWrites {
     this.#deleteJobStates.run(bucketUid);
     this.#deleteUsage.run(bucketUid);
     this.#delete.run(name);
+    this.#leaveOwner(bucket);
   }
 
   dropReservation(name: string, bucketUid: Id): void {
@@ -115,6 +125,10 @@ export class BucketWrites {
     this.#keyVersions.forget(bucketUid);
     this.#deleteUsage.run(bucketUid);
     this.#delete.run(name);
+  }
+
+  #leaveOwner({ name, owner }: BucketDocument): void {
+    if (owner !== null) this.#accessKeys.endGrants(owner, name);
   }
 
   #requireNoObject(bucketUid: Id): void {

@@ -112,12 +112,12 @@ export function createWriteOperations(
   const bodies = new BodyWrites(db);
   const keyVersions = new KeyVersionWrites(db, control);
   const rewraps = new RewrapWrites(db, keyVersions);
-  const buckets = new BucketWrites(db, control, keyVersions);
+  const accessKeys = new AccessKeyWrites(db, control);
+  const buckets = new BucketWrites(db, control, keyVersions, accessKeys);
   const replaces = new ReplaceWrites(db, buckets, bodies, keyVersions);
   const objects = new ObjectWrites(db, buckets, bodies, keyVersions);
   const uploads = new UploadWrites(db, control, buckets, bodies, objects, keyVersions);
   const garbage = new GarbageWrites(db);
-  const accessKeys = new AccessKeyWrites(db, control);
   const purges = new PurgeWrites(db, buckets, bodies, keyVersions);
   const epochs = new EpochWrites(db);
 
