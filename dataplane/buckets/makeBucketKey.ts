@@ -22,14 +22,14 @@ export function reserveKeyVersion(
   making: KeyMaking,
   bucketUid: Id,
   kmsConnection: string,
-  version: Partial<Pick<KeyVersionDocument, 'n' | 'rotation' | 'answers'>> = {},
+  version: Partial<Pick<KeyVersionDocument, 'n' | 'revision' | 'rotation' | 'answers'>> = {},
 ): KeyVersionDocument {
-  const { n = 1, rotation = null, answers = null } = version;
+  const { n = 1, revision = 0, rotation = null, answers = null } = version;
   const unique = randomBytes(8).toString('hex');
   return {
     bucketUid,
     n,
-    revision: 0,
+    revision,
     kmsConnection,
     kmsName: `${making.keyNamePrefix(kmsConnection)}-${bucketUid}-v${n}-${unique}`,
     kmsId: null,

@@ -72,13 +72,24 @@ export async function rotateBucketKey(
         `an earlier rotation of ${name} over ${connection} is not finished; it is tried again by itself`,
       );
     }
-    await giveUp(making, unfinished);
   }
-  const n = Math.max(...versions.map((version) => version.n)) + 1;
   const rotation = { requestId, rotatedMs: 0 };
-  const row = reserveKeyVersion(making, bucket.bucketUid, connection, { n, rotation });
+  // Before anything is given up for it: it throws where there is no such connection.
+  const row = reserveKeyVersion(making, bucket.bucketUid, connection, { ...nextPlace(versions), rotation });
+  if (unfinished !== undefined) await giveUp(making, unfinished);
   await making.metadata.putKeyVersion(row);
   return await make(making, bucket, row, 'fresh');
+}
+
+/** The number of the next key version; that of the newest one where it never had a key, and answers no request. */
+function nextPlace(versions: readonly KeyVersionDocument[]): {
+  readonly n: number;
+  readonly revision: number;
+} {
+  const newest = versions.reduce((a, b) => (a.n > b.n ? a : b));
+  const { n, revision, state, kmsId, rotation } = newest;
+  const unused = state === 'Destroyed' && kmsId === null && rotation?.requestId === null;
+  return unused ? { n, revision: revision + 1 } : { n: n + 1, revision: 0 };
 }
 
 /** The request that a key version answers: the one that made it, or one that was known when the first was made. */
@@ -117,7 +128,7 @@ async function make(
   attempt: 'fresh' | 'resumed',
 ): Promise<KeyVersionDocument> {
   const made = await makeBucketKey(making, row, attempt, async () => {
-    // No key was made for certain. The row stays, so that its number is not used again; the request may be repeated.
+    // No key was made for certain, and the request may be repeated. The row stays until the next rotation takes it over.
     const rotation = { requestId: null, rotatedMs: 0 };
     const revision = row.revision + 1;
     await making.metadata.putKeyVersion({ ...row, revision, state: 'Destroyed', attempt: null, rotation });

@@ -72,8 +72,34 @@ describe('a rotation', () => {
     await expect(rotate('r1')).rejects.toMatchObject({ name: 'KmsError', maybeDone: false });
     expect(await states()).toEqual(['1 Current', '2 Destroyed']);
     kms.refuse = () => null;
-    expect(await rotate('r1')).toMatchObject({ n: 3, state: 'Current' });
+    expect(await rotate('r1')).toMatchObject({ n: 2, state: 'Current' });
     expect(keysInKms()).toHaveLength(2);
+  });
+
+  test('that is refused again and again leaves one row, under another unique name each time', async () => {
+    kms.refuse = (operation) => (operation === 'Create' ? 0x0c : null);
+    const names = new Set<string>();
+    for (let i = 0; i < 20; i += 1) {
+      await expect(rotate('r1', i % 2 === 0 ? 'kms' : 'other')).rejects.toMatchObject({ name: 'KmsError' });
+      expect(await states()).toEqual(['1 Current', '2 Destroyed']);
+      names.add((await life.metadata.keyVersion(bucket.bucketUid, 2))?.kmsName ?? '');
+    }
+    expect(names.size).toBe(20);
+    kms.refuse = () => null;
+    expect(await rotate('r2')).toMatchObject({ n: 2, kmsConnection: 'kms', rotation: { requestId: 'r2' } });
+    expect(await life.metadata.connectionUse('kms')).toMatchObject({ keyVersions: 2 });
+    expect(await life.metadata.connectionUse('other')).toMatchObject({ keyVersions: 0 });
+  });
+
+  test('that was given up keeps its number, whatever becomes of the one that it gave way to', async () => {
+    kms.refuse = (operation) => (operation === 'Get' ? 0x0c : null);
+    await expect(rotate('r1')).rejects.toMatchObject({ name: 'KmsError' });
+    kms.refuse = (operation) => (operation === 'Create' ? 0x0c : null);
+    await expect(rotate('r2', 'other')).rejects.toMatchObject({ name: 'KmsError' });
+    expect(await states()).toEqual(['1 Current', '2 Retiring', '3 Destroyed']);
+    kms.refuse = () => null;
+    expect(await rotate('r3')).toMatchObject({ n: 3 });
+    await expect(rotate('r1')).rejects.toMatchObject({ code: 'Superseded' });
   });
 
   test('left unfinished is finished by the jobs; until then others over the same KMS are told so', async () => {
@@ -102,6 +128,13 @@ describe('a rotation', () => {
   test('onto a connection that does not exist is refused before anything is reserved', async () => {
     await expect(rotate('r1', 'nowhere')).rejects.toMatchObject({ code: 'UnknownConnection' });
     expect(await states()).toEqual(['1 Current']);
+    kms.refuse = (operation) => (operation === 'Get' ? 0x0c : null);
+    await expect(rotate('r1')).rejects.toMatchObject({ name: 'KmsError' });
+    kms.refuse = () => null;
+    // Nor is anything given up for it.
+    await expect(rotate('r2', 'nowhere')).rejects.toMatchObject({ code: 'UnknownConnection' });
+    expect(await states()).toEqual(['1 Current', '2 Creating']);
+    expect(await rotate('r1')).toMatchObject({ n: 2, state: 'Current' });
   });
 });
 
