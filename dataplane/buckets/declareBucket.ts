@@ -80,10 +80,10 @@ async function settle(
     if (claimed === null) throw beingMade(name);
     return await finishCreation(making, wanted, claimed);
   }
-  if (existing.encryption === null) return await encryptEmpty(making, wanted, firstKey);
-  if (!differs(existing, wanted)) return existing;
   // Throws where there is no such connection.
   if (existing.kmsConnection !== kmsConnection) making.keyNamePrefix(kmsConnection);
+  if (existing.encryption === null) return await encryptEmpty(making, wanted, firstKey);
+  if (!differs(existing, wanted)) return existing;
   const changed = { ...wanted, revision: existing.revision + 1 };
   await making.metadata.updateBucket(changed);
   return changed;

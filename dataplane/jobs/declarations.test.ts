@@ -314,6 +314,19 @@ describe('adoption', () => {
     }
   });
 
+  test.each(['encrypted', 'plain', 'plain again'])(
+    'of an empty bucket that is %s over a connection that does not exist is refused, and changes nothing',
+    async (what) => {
+      if (what === 'plain') await makePlain();
+      else await life.create('docs');
+      if (what === 'plain again') await disableEncryption(life.metadata, await bucketOf(life, 'docs'));
+      const before = commits();
+      const answer = await declare({ adopt: true, kmsConnection: 'nowhere' });
+      expect(answer).toMatchObject(refused(404, 'NoSuchConnection'));
+      expect(commits()).toEqual(before);
+    },
+  );
+
   test.each([
     [
       'a plain write',
