@@ -37,7 +37,7 @@ export const bucketRoutes: readonly AdminRoute[] = [
     summary: 'Settings, usage, key versions with what uses them, and how far a rewrap has come.',
     params,
     answers: [{ status: 200, description: 'The bucket.', schema: bucketReport }],
-    errors: ['NoSuchBucket'],
+    errors: ['NoSuchBucket', 'Damaged'],
     handle: async ({ keys }, { params: { name } }) => ok(await keys.bucket(name)),
   }),
   adminRoute({
@@ -48,7 +48,7 @@ export const bucketRoutes: readonly AdminRoute[] = [
     params,
     body: declareBucket,
     answers: [{ status: 200, description: 'The bucket as it is now.', schema: bucketReport }],
-    errors: ['BucketNameTaken', 'NotEncryptable', 'BucketDeleting', 'Conflict', ...KMS_ERRORS],
+    errors: ['BucketNameTaken', 'NotEncryptable', 'BucketDeleting', 'Damaged', 'Conflict', ...KMS_ERRORS],
     handle: async ({ keys }, { params: { name }, body }) => {
       if (!isBucketName(name)) throw new AdminError('InvalidArgument', 'name: must be a bucket name of S3');
       const { owner, kmsConnection, keyRotation, requestId: answers, adopt } = body;
@@ -72,7 +72,7 @@ export const bucketRoutes: readonly AdminRoute[] = [
       { status: 204, description: 'It is gone.', schema: null },
       { status: 202, description: 'It is being purged: ask again.', schema: bucketReport },
     ],
-    errors: ['NoSuchBucket', 'BucketNameTaken', 'BucketNotEmpty', 'Conflict', 'NotImplemented'],
+    errors: ['NoSuchBucket', 'BucketNameTaken', 'BucketNotEmpty', 'Damaged', 'Conflict', 'NotImplemented'],
     handle: async ({ keys }, { params: { name }, query: { mode, owner } }) => {
       if (mode === 'shred')
         throw new AdminError(
@@ -92,7 +92,7 @@ export const bucketRoutes: readonly AdminRoute[] = [
     params,
     body: rotateBucket,
     answers: [{ status: 200, description: 'The version that the request made.', schema: keyVersionReport }],
-    errors: ['NoSuchBucket', 'NotEncrypted', 'RotationConflict', 'Conflict', ...KMS_ERRORS],
+    errors: ['NoSuchBucket', 'NotEncrypted', 'RotationConflict', 'Damaged', 'Conflict', ...KMS_ERRORS],
     handle: async ({ keys }, { params: { name }, body: { requestId, toConnection } }) =>
       ok(await keys.rotate(name, { requestId, toConnection: toConnection ?? null })),
   }),
@@ -104,7 +104,7 @@ export const bucketRoutes: readonly AdminRoute[] = [
     params,
     body: rotationSchedule,
     answers: [{ status: 200, description: 'The bucket as it is now.', schema: bucketSummary }],
-    errors: ['NoSuchBucket', 'NotEncrypted', 'Conflict'],
+    errors: ['NoSuchBucket', 'NotEncrypted', 'Damaged', 'Conflict'],
     handle: async ({ keys }, { params: { name }, body: { every } }) => {
       const everyMs = every === null ? null : parseAge(every);
       if (every !== null && everyMs === null)
@@ -122,7 +122,7 @@ export const bucketRoutes: readonly AdminRoute[] = [
     summary: 'Asks that every data key be replaced that is older than the current key version.',
     params,
     answers: [{ status: 200, description: 'How far it is.', schema: reencryptReport }],
-    errors: ['NoSuchBucket', 'NotEncrypted', 'NothingOlder'],
+    errors: ['NoSuchBucket', 'NotEncrypted', 'NothingOlder', 'Damaged'],
     handle: async ({ keys }, { params: { name } }) => ok(await keys.reencrypt(name)),
   }),
   adminRoute({
@@ -132,7 +132,7 @@ export const bucketRoutes: readonly AdminRoute[] = [
     summary: 'How far a re-encryption is. Counts what remains, which takes a while for a large bucket.',
     params,
     answers: [{ status: 200, description: 'How far it is.', schema: reencryptReport }],
-    errors: ['NoSuchBucket', 'NoReencryption'],
+    errors: ['NoSuchBucket', 'NoReencryption', 'Damaged'],
     handle: async ({ keys }, { params: { name } }) => ok(await keys.reencryption(name)),
   }),
 ];

@@ -25,6 +25,8 @@ const STATUS = {
   RotationConflict: 409,
   /** The key version may not be destroyed. */
   KeyInUse: 409,
+  /** The row of the bucket, or of one of its key versions, failed its authentication: an incident, and no outage. */
+  Damaged: 409,
   /** Changed by somebody else meanwhile: ask again. */
   Conflict: 409,
   /** The header Sealgate-Epoch is not the newest epoch. */

@@ -32,7 +32,15 @@ export const keyRoutes: readonly AdminRoute[] = [
       'Destroys the key in the KMS: only one that is Revoked and that nothing uses. There is no way back.',
     params: keyVersion,
     answers: [{ status: 200, description: 'The destroyed version.', schema: keyVersionReport }],
-    errors: ['NoSuchKeyVersion', 'KeyInUse', 'Conflict', 'NoSuchConnection', 'KmsRefused', 'KmsUnavailable'],
+    errors: [
+      'NoSuchKeyVersion',
+      'KeyInUse',
+      'Damaged',
+      'Conflict',
+      'NoSuchConnection',
+      'KmsRefused',
+      'KmsUnavailable',
+    ],
     handle: async ({ keys }, { params: { bucketId, n } }) => ok(await keys.destroyKey(bucketId, n)),
   }),
   adminRoute({

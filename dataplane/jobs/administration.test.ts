@@ -37,7 +37,7 @@ afterEach(async () => {
   await engine[Symbol.asyncDispose]();
 });
 
-const ask = (method: 'GET' | 'POST' | 'PUT', url: string, payload?: object) =>
+const ask = (method: 'GET' | 'POST' | 'PUT' | 'DELETE', url: string, payload?: object) =>
   askServer(server, method, url, payload);
 const rotate = (requestId: string, more: Record<string, unknown> = {}) =>
   ask('POST', 'buckets/docs/rotate', { requestId, ...more });
@@ -66,6 +66,29 @@ describe('buckets', () => {
       next: null,
     });
   });
+
+  const declaration = { owner: 'team-a/docs', encryption: { algorithm: 'AES256' }, kmsConnection: 'kms' };
+  test.each([
+    ['bucket', 'GET', 'buckets/docs', undefined],
+    ['bucket', 'PUT', 'buckets/docs', declaration],
+    ['bucket', 'DELETE', 'buckets/docs?mode=ifEmpty', undefined],
+    ['bucket', 'POST', 'buckets/docs/rotate', { requestId: 'r1' }],
+    ['bucket', 'PUT', 'buckets/docs/rotation', { every: '90d' }],
+    ['key_version', 'GET', 'buckets/docs', undefined],
+    ['key_version', 'PUT', 'buckets/docs', { ...declaration, adopt: true }],
+    ['key_version', 'DELETE', 'buckets/docs?mode=ifEmpty', undefined],
+    ['key_version', 'POST', 'buckets/docs/rotate', { requestId: 'r1' }],
+  ] as const)(
+    'whose %s row was edited answer %s %s with Damaged, and nothing is done',
+    async (table, method, url, body) => {
+      engine.edit(`UPDATE ${table} SET control_mac = zeroblob(32)`);
+      const answer = await ask(method, url, body);
+      const message = expect.stringContaining('is not authentic');
+      expect(answer).toMatchObject({ status: 409, body: { error: { code: 'Damaged', message } } });
+      expect(kms.keys.size).toBe(1);
+      expect(engine.rows('SELECT name FROM bucket')).toEqual([{ name: 'docs' }]);
+    },
+  );
 
   test('tell their key versions, what uses them, and how far the rewrap has come', async () => {
     const bucket = await bucketOf(life, 'docs');
@@ -216,6 +239,27 @@ describe('keys', () => {
     expect(await destroy(1)).toMatchObject({ status: 200, body: { n: 1, state: 'Destroyed' } });
     expect(await destroy(1)).toMatchObject({ status: 200, body: { state: 'Destroyed' } });
     expect([...kms.keys.keys()]).toEqual(['key-2']);
+  });
+
+  test('of a bucket whose row was edited are told without its name, and are destroyed like others', async () => {
+    const { bucketUid } = await bucketOf(life, 'docs');
+    await life.create('more');
+    await rotate('r1');
+    await life.settle();
+    engine.edit("UPDATE bucket SET control_mac = zeroblob(32) WHERE name = 'docs'");
+    const { keys } = (await ask('GET', 'keys')).body as { keys: { n: number; bucket: string | null }[] };
+    expect(keys.map(({ n, bucket }) => `${n} ${bucket}`).toSorted()).toEqual(['1 more', '1 null', '2 null']);
+    expect(await ask('POST', `keys/${bucketUid}/1/destroy`)).toMatchObject({
+      status: 200,
+      body: { bucket: null, n: 1, state: 'Destroyed' },
+    });
+  });
+
+  test('whose own row was edited are not destroyed', async () => {
+    const { bucketUid } = await bucketOf(life, 'docs');
+    engine.edit('UPDATE key_version SET control_mac = zeroblob(32)');
+    const answer = await ask('POST', `keys/${bucketUid}/1/destroy`);
+    expect(answer).toMatchObject({ status: 409, body: { error: { code: 'Damaged' } } });
   });
 
   test('that are revoked and still used, as only an edited row can say, are not destroyed', async () => {

@@ -55,7 +55,7 @@ const RETIRED: ReadonlySet<string> = new Set(['Retiring', 'Revoked', 'Destroyed'
 export function administer(options: AdministrationOptions): KeyAdministration {
   const { metadata, keys, rotations, jobs, reencryptions, declarations, settings, log } = options;
   const report = async (row: KeyVersionDocument): Promise<KeyVersionReport> => {
-    const bucket = await metadata.bucketByUid(row.bucketUid);
+    const bucket = await metadata.bucketByUid(row.bucketUid).catch(nullIfEdited);
     return keyVersionReport(row, bucket, await metadata.keyUses(row.bucketUid));
   };
   const calls: KeyAdministration = {
@@ -141,6 +141,12 @@ export function administer(options: AdministrationOptions): KeyAdministration {
     },
   };
   return translated(calls);
+}
+
+/** An edited row of a bucket hides none of its keys. */
+function nullIfEdited(error: unknown): null {
+  if (error instanceof MetadataError && error.code === 'Integrity') return null;
+  throw error;
 }
 
 async function requireBucket(metadata: Pick<Metadata, 'bucket'>, name: string): Promise<BucketDocument> {
@@ -267,21 +273,28 @@ function position(after: string | null): { readonly bucketUid: Id; readonly n: n
 /** The same calls, with the errors of the rooms below as AdminError. */
 function translated(calls: KeyAdministration): KeyAdministration {
   const told = async <T>(call: Promise<T>): Promise<T> => await call.catch((error: unknown) => fail(error));
+  const toldOfOne = async <T>(call: Promise<T>): Promise<T> => await told(call.catch(failIfEdited));
   return {
     buckets: (query) => told(calls.buckets(query)),
-    bucket: (name) => told(calls.bucket(name)),
-    declare: (name, wish) => told(calls.declare(name, wish)),
-    remove: (name, wish) => told(calls.remove(name, wish)),
-    rotate: (name, request) => told(calls.rotate(name, request)),
-    reencrypt: (name) => told(calls.reencrypt(name)),
-    reencryption: (name) => told(calls.reencryption(name)),
-    setRotation: (name, everyMs) => told(calls.setRotation(name, everyMs)),
+    bucket: (name) => toldOfOne(calls.bucket(name)),
+    declare: (name, wish) => toldOfOne(calls.declare(name, wish)),
+    remove: (name, wish) => toldOfOne(calls.remove(name, wish)),
+    rotate: (name, request) => toldOfOne(calls.rotate(name, request)),
+    reencrypt: (name) => toldOfOne(calls.reencrypt(name)),
+    reencryption: (name) => toldOfOne(calls.reencryption(name)),
+    setRotation: (name, everyMs) => toldOfOne(calls.setRotation(name, everyMs)),
     keys: (query) => told(calls.keys(query)),
-    destroyKey: (bucketId, n) => told(calls.destroyKey(bucketId, n)),
+    destroyKey: (bucketId, n) => toldOfOne(calls.destroyKey(bucketId, n)),
     connectionUse: (connection) => told(calls.connectionUse(connection)),
     epoch: () => told(calls.epoch()),
     takeEpoch: (holder) => told(calls.takeEpoch(holder)),
   };
+}
+
+/** Of a call about one bucket, whose own rows these are. */
+function failIfEdited(cause: unknown): never {
+  if (!(cause instanceof MetadataError && cause.code === 'Integrity')) throw cause;
+  throw new AdminError('Damaged', `${cause.message}: sealgate verify tells what is damaged`, { cause });
 }
 
 function fail(cause: unknown): never {

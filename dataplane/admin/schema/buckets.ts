@@ -30,7 +30,7 @@ export const keyVersionState = z.enum([
 
 export const keyVersionReport = z.object({
   bucketId: z.string(),
-  /** null: the bucket is deleted. */
+  /** null: the bucket is deleted, or its row failed its authentication. */
   bucket: z.string().nullable(),
   n: z.int(),
   state: keyVersionState,
