@@ -1,5 +1,7 @@
 /** The routes of access keys. What they do is AccessKeyAdministration's. */
 import { z } from 'zod';
+import { isBucketName } from '../s3/target.ts';
+import { AdminError } from './errors.ts';
 import { type AdminRoute, adminRoute, ok } from './route.ts';
 import {
   accessKey,
@@ -45,8 +47,12 @@ export const accessKeyRoutes: readonly AdminRoute[] = [
     body: putAccessKey,
     answers: [{ status: 200, description: 'The access key as it is now.', schema: accessKey }],
     errors: ['AccessKeyTaken', 'Conflict'],
-    handle: async ({ accessKeys }, { params: { accessKeyId: id }, body }) =>
-      ok(await accessKeys.putAccessKey(id, body)),
+    handle: async ({ accessKeys }, { params: { accessKeyId: id }, body }) => {
+      const wrong = body.grants.findIndex(({ bucket }) => !isBucketName(bucket));
+      if (wrong >= 0)
+        throw new AdminError('InvalidArgument', `grants.${wrong}.bucket: must be a bucket name of S3`);
+      return ok(await accessKeys.putAccessKey(id, body));
+    },
   }),
   adminRoute({
     method: 'DELETE',

@@ -138,6 +138,10 @@ describe('PUT', () => {
     ['a short secret', { ...declared, secretAccessKey: 'short' }],
     ['no grants', { ...declared, grants: [] }],
     ['an unknown permission', { ...declared, grants: [{ bucket: 'reports', permissions: ['own'] }] }],
+    ...['Reports', 'reports*', '-reports', 'a/b', '192.168.0.1'].map((bucket): [string, object] => [
+      `the bucket ${bucket}`,
+      { ...declared, grants: [...grants, { bucket, permissions: ['read'] }] },
+    ]),
     ['an unknown field', { ...declared, quota: 1 }],
     ['an owner that is none', { ...declared, owner: 'somebody' }],
     ['an expiry that is no time', { ...declared, expiresAt: 'tomorrow' }],
