@@ -2,7 +2,7 @@ import { PassThrough } from 'node:stream';
 import { Registry } from 'prom-client';
 import { expect, test } from 'vitest';
 import { createLogger } from '../log.ts';
-import { type MetricsSource, registrySource, scrape } from './aggregate.ts';
+import { type MetricsSource, registrySource, Scraper } from './aggregate.ts';
 import { createMonitoringServer, type Phase } from './monitoringServer.ts';
 import { createProcessMetrics } from './processMetrics.ts';
 import { createS3Metrics } from './s3Metrics.ts';
@@ -30,7 +30,7 @@ test('the counts of all threads are added up', async () => {
     metrics.encryptionHeadersRefused('CreateBucket');
     metrics.integrityFailure('blob');
   }
-  const { text, missing } = await scrape([a.source, b.source], 1_000);
+  const { text, missing } = await new Scraper().scrape([a.source, b.source], 1_000);
   expect(missing).toEqual([]);
   const lines = text.split('\n');
   expect(lines).toEqual(
@@ -50,14 +50,51 @@ test('the counts of all threads are added up', async () => {
   );
 });
 
-test('a thread that hangs or fails is left out and named, and does not hang the scrape', async () => {
+test('a thread that hangs or fails and never answered is left out and named, and does not hang the scrape', async () => {
   const { source, metrics } = worker('s3-0');
   metrics.integrityFailure('record');
   const failing: MetricsSource = { name: 's3-8', snapshot: () => Promise.reject(new Error('gone')) };
-  const { text, missing } = await scrape([source, hanging, failing], 20);
+  const { text, missing } = await new Scraper().scrape([source, hanging, failing], 20);
   expect(missing).toEqual(['s3-9', 's3-8']);
   expect(text).toContain('sealgate_integrity_failures_total{subject="record"} 1');
   expect(text).toContain('sealgate_threads_not_answering 2');
+});
+
+test('a thread that hangs or fails after an answer counts with that answer, so that no counter falls', async () => {
+  const answers: (() => ReturnType<MetricsSource['snapshot']>)[] = [];
+  const { source, metrics } = worker('s3-0');
+  for (let i = 0; i < 5; i += 1) metrics.integrityFailure('record');
+  const moody: MetricsSource = { name: 's3-0', snapshot: () => answers.shift()?.() ?? source.snapshot() };
+  const steady = worker('s3-1');
+  steady.metrics.integrityFailure('record');
+  const scraper = new Scraper();
+  const count = async (): Promise<[number, readonly string[]]> => {
+    const { text, missing } = await scraper.scrape([moody, steady.source], 20);
+    expect(text).toContain(`sealgate_threads_not_answering ${missing.length}\n`);
+    return [Number(/failures_total\{subject="record"\} (\d+)/.exec(text)?.[1]), missing];
+  };
+  expect(await count()).toEqual([6, []]);
+  answers.push(
+    () => hanging.snapshot(),
+    () => Promise.reject(new Error('gone')),
+  );
+  expect(await count()).toEqual([6, ['s3-0']]);
+  steady.metrics.integrityFailure('record');
+  expect(await count()).toEqual([7, ['s3-0']]);
+  metrics.integrityFailure('record');
+  expect(await count()).toEqual([8, []]);
+});
+
+test('an answer that comes after its scrape counts in the next', async () => {
+  const { source, metrics } = worker('s3-0');
+  const late = Promise.withResolvers<Awaited<ReturnType<MetricsSource['snapshot']>>>();
+  const answers = [late.promise, hanging.snapshot()];
+  const slow: MetricsSource = { name: 's3-0', snapshot: () => answers.shift() ?? source.snapshot() };
+  const scraper = new Scraper();
+  metrics.integrityFailure('record');
+  expect((await scraper.scrape([slow], 20)).text).not.toContain('subject="record"');
+  late.resolve(await source.snapshot());
+  expect((await scraper.scrape([slow], 20)).text).toContain('subject="record"} 1');
 });
 
 function monitoring(phase: Phase, sources: readonly MetricsSource[]) {
@@ -117,8 +154,8 @@ test('the process counts configurations, and shows Node, version and the writer'
   metrics.configLoaded('applied');
   metrics.configLoaded('refused');
   const source = registrySource('main', registry);
-  await scrape([source], 1_000);
-  const { text } = await scrape([source], 1_000);
+  await new Scraper().scrape([source], 1_000);
+  const { text } = await new Scraper().scrape([source], 1_000);
   for (const line of [
     'sealgate_build_info{version="9.9.9"} 1',
     'sealgate_workers 3',

@@ -8,7 +8,7 @@
 import { type FastifyInstance, fastify } from 'fastify';
 import type { Logger } from 'pino';
 import { Registry } from 'prom-client';
-import { type MetricsSource, scrape } from './aggregate.ts';
+import { type MetricsSource, Scraper } from './aggregate.ts';
 
 /** Starting: not yet ready. Draining: ends, and takes no new work. */
 export type Phase = 'starting' | 'ready' | 'draining';
@@ -32,8 +32,9 @@ export function createMonitoringServer(options: MonitoringOptions): FastifyInsta
       .type('text/plain')
       .send(`${phase}\n`);
   });
+  const scraper = new Scraper();
   server.get('/metrics', async (_request, reply) => {
-    const { text, missing } = await scrape(options.sources(), options.scrapeTimeoutMs);
+    const { text, missing } = await scraper.scrape(options.sources(), options.scrapeTimeoutMs);
     if (missing.length > 0) options.log.warn({ missing }, 'threads did not answer a scrape');
     return reply.type(Registry.PROMETHEUS_CONTENT_TYPE).send(text);
   });
