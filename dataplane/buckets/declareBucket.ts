@@ -9,8 +9,8 @@ import { MetadataError } from '../metadata/metadata.ts';
 import { BucketClaimError, requireOwner } from './bucketClaim.ts';
 import { beginCreation, claimCreation, finishCreation } from './createBucket.ts';
 import { claimFirstKey, type FirstKeyWish } from './firstKey.ts';
+import { isBare } from './isBare.ts';
 import { type KeyMaking, makeBucketKey, releaseAttempt, releaseUnless } from './makeBucketKey.ts';
-import { hasOpenUploads } from './openUploads.ts';
 import { giveUp } from './rotateBucketKey.ts';
 
 export interface Declaration {
@@ -106,8 +106,7 @@ async function encryptEmpty(
 ): Promise<BucketDocument> {
   const { metadata } = making;
   const { name, bucketUid } = wanted;
-  const { objects } = await metadata.usage(bucketUid);
-  if (objects > 0 || (await hasOpenUploads(metadata, bucketUid))) throw notEncryptable(name);
+  if (!(await isBare(metadata, bucketUid))) throw notEncryptable(name);
   const encrypted = { ...wanted, revision: wanted.revision + 1, everPlain: false };
   try {
     if (wanted.keyVersion !== null) {

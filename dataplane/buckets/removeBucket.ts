@@ -3,6 +3,7 @@ import type { BucketDocument } from '../metadata/metadata.ts';
 import { MetadataError } from '../metadata/metadata.ts';
 import { BucketClaimError, requireOwner } from './bucketClaim.ts';
 import { changeBucket } from './bucketEncryption.ts';
+import { isBare } from './isBare.ts';
 import type { KeyMaking } from './makeBucketKey.ts';
 
 export interface RemovalWish {
@@ -32,7 +33,8 @@ export async function removeBucket(
     if (versions.some(({ attempt }) => attempt === incarnation))
       throw new BucketClaimError('BeingMade', `the key of bucket ${name} is being made`);
   }
-  if (mode === 'ifEmpty' || (await metadata.usage(bucketUid)).objects === 0) {
+  // What the purge does is done in batches: open uploads may have any number of parts.
+  if (mode === 'ifEmpty' || (await isBare(metadata, bucketUid))) {
     try {
       await metadata.deleteBucket(name, bucketUid, { state, owner });
       return null;

@@ -5,7 +5,7 @@ import { createBucket } from '../buckets/createBucket.ts';
 import { FakeClock } from '../keys/fakeClock.testkit.ts';
 import { FakeKms } from '../keys/fakeKms.testkit.ts';
 import { KmsError } from '../keys/keys.ts';
-import { type BucketDocument, MetadataError } from '../metadata/metadata.ts';
+import { type BucketDocument, type Metadata, MetadataError } from '../metadata/metadata.ts';
 import {
   codeOf,
   type Engine,
@@ -21,6 +21,7 @@ import {
   type LifeAdministration,
 } from './administration.testkit.ts';
 import { type Life, startLife } from './life.testkit.ts';
+import { Purges } from './purge.ts';
 import { bucketOf, openSealedUpload, putSealed } from './sealed.testkit.ts';
 
 const OWNER = 'team-a/docs';
@@ -492,6 +493,16 @@ describe('removal', () => {
     expect(await declare()).toMatchObject({ status: 200 });
   });
 
+  test('of a bucket that holds open uploads alone goes batch by batch too', async () => {
+    await declare();
+    const bucket = await bucketOf(life, 'docs');
+    for (const key of ['a', 'b']) await openSealedUpload(life, bucket, key, 'content');
+    expect(await remove('purge')).toMatchObject({ status: 202, body: { state: 'Deleting' } });
+    expect(await administration.purges.round()).toBe(2 ** 31 - 1);
+    expect(await remove('purge')).toMatchObject(refused(404, 'NoSuchBucket'));
+    expect(engine.rows('SELECT upload_id FROM upload')).toEqual([]);
+  });
+
   test('is for the owner alone', async () => {
     await declare();
     expect(await remove('purge', 'team-b/docs')).toMatchObject(refused(409, 'BucketNameTaken'));
@@ -530,6 +541,40 @@ test('a bucket that cannot be purged does not keep the others, and is tried agai
   engine.edit("UPDATE bucket SET control_mac = zeroblob(32) WHERE name = 'damaged'");
   expect(await administration.purges.round()).toBe(10_000);
   expect(await life.metadata.bucket('fine')).toBeNull();
+});
+
+test('a large bucket that is purged keeps no small one waiting', async () => {
+  for (const [name, objects] of [
+    ['a-large', 250],
+    ['small', 1],
+  ] as const) {
+    await declare({}, name);
+    const bucket = await bucketOf(life, name);
+    for (let i = 0; i < objects; i += 1) await putSealed(life, bucket, `o${i}`, 'content');
+    await ask('DELETE', `buckets/${name}?mode=purge&owner=${OWNER}`);
+  }
+  const lines: string[] = [];
+  const note = (fields: object, message: string) => void lines.push(`${message} ${JSON.stringify(fields)}`);
+  // A batch takes three seconds, and so does the rest after it.
+  const metadata: Metadata = new Proxy(life.metadata, {
+    get: (target, name) => {
+      if (name === 'purge') life.clock.nowMs += 3_000;
+      return Reflect.get(target, name);
+    },
+  });
+  const log = { info: note, warn: note, error: note };
+  const { signal } = new AbortController();
+  const purges = new Purges({ metadata, clock: life.clock, log, signal });
+  expect(await purges.round()).toBe(0);
+  expect(await life.metadata.bucket('small')).toBeNull();
+  expect((await bucketOf(life, 'a-large')).state).toBe('Deleting');
+  // Asked for again meanwhile, as an operator does, it goes on where it was.
+  purges.add(await bucketOf(life, 'a-large'));
+  expect(await purges.round()).toBe(2 ** 31 - 1);
+  expect(await life.metadata.bucket('a-large')).toBeNull();
+  const large = lines.filter((line) => line.includes('a-large'));
+  expect(large.map((line) => line.split(' {')[0])).toEqual(['purging a bucket', 'a bucket was purged']);
+  expect(large[1]).toContain('"rows":250');
 });
 
 test('what an earlier process left to purge is found', async () => {

@@ -1,7 +1,7 @@
 /**
- * Purges: buckets in state Deleting lose their versions, parts and uploads batch by batch, and then go themselves. One after
- * the other, for as long as the process lives; what is cut at any step is taken up again, because the bucket itself says
- * that it is to be purged.
+ * Purges: buckets in state Deleting lose their versions, parts and uploads batch by batch, and then go themselves. In turn, a
+ * slice of time each, for as long as the process lives; what is cut at any step is taken up again, because the bucket itself
+ * says that it is to be purged.
  *
  * Owns what is purged next, and the pace. It must not decide that a bucket is purged, nor touch a blob: those become
  * garbage, which the collector takes.
@@ -20,6 +20,8 @@ export interface PurgesOptions {
 
 /** Rows in one transaction: a few milliseconds of the writer's time. */
 const BATCH = 100;
+/** For one bucket, before the next has its turn. */
+const SLICE_MS = 10_000;
 /** Before what failed is tried again. */
 const RETRY_MS = 10_000;
 /** As long as a timer can be. */
@@ -28,9 +30,17 @@ const PAGE = 500;
 
 type Purged = Pick<BucketDocument, 'name' | 'bucketUid' | 'owner'>;
 
+interface Purge extends Purged {
+  /** How many went so far; null: it has not begun. */
+  rows: number | null;
+}
+
+/** What a slice came to; failed: it is tried again later. */
+type Outcome = 'ended' | 'more' | 'failed';
+
 export class Purges {
   readonly #options: PurgesOptions;
-  readonly #waiting = new Map<string, Purged>();
+  readonly #waiting = new Map<string, Purge>();
   #searched = false;
   #woken = new AbortController();
 
@@ -41,7 +51,7 @@ export class Purges {
 
   /** A bucket that is Deleting from now on. */
   add({ name, bucketUid, owner }: Purged): void {
-    this.#waiting.set(bucketUid, { name, bucketUid, owner });
+    if (!this.#waiting.has(bucketUid)) this.#waiting.set(bucketUid, { name, bucketUid, owner, rows: null });
     this.#woken.abort();
   }
 
@@ -55,37 +65,38 @@ export class Purges {
     }
   }
 
-  /** Purges everything that waits; resolves to how long nothing will need to be done, in milliseconds. */
+  /** A slice for every bucket that waits; resolves to how long nothing will need to be done, in milliseconds. */
   async round(): Promise<number> {
     const { signal } = this.#options;
-    let failed = !(this.#searched || (await this.#attempt('search', () => this.#search())));
-    for (const bucket of this.#waiting.values()) {
-      const { name, bucketUid } = bucket;
-      const ended = await this.#attempt(name, () => this.#purge(bucket));
+    const outcomes = new Set<Outcome>();
+    if (!this.#searched) outcomes.add(await this.#attempt('search', () => this.#search()));
+    for (const purge of this.#waiting.values()) {
+      const { name, bucketUid } = purge;
+      const outcome = await this.#attempt(name, () => this.#slice(purge));
       if (signal.aborted) return 0;
-      if (ended) this.#waiting.delete(bucketUid);
-      else failed = true;
+      if (outcome === 'ended') this.#waiting.delete(bucketUid);
+      outcomes.add(outcome);
     }
+    if (outcomes.has('more')) return 0;
     // Whatever else is to be purged is told by add().
-    return failed ? RETRY_MS : LONGEST_MS;
+    return outcomes.has('failed') ? RETRY_MS : LONGEST_MS;
   }
 
-  /** False when it failed: one bucket that cannot be purged does not keep the others. */
-  async #attempt(bucket: string, work: () => Promise<void>): Promise<boolean> {
+  /** One bucket that cannot be purged does not keep the others. */
+  async #attempt(bucket: string, work: () => Promise<Outcome>): Promise<Outcome> {
     try {
-      await work();
-      return true;
+      return await work();
     } catch (error) {
       if (!(error instanceof MetadataError)) throw error;
       // Told twice, and gone with the first time.
-      if (error.code === 'NoSuchBucket') return true;
+      if (error.code === 'NoSuchBucket') return 'ended';
       this.#options.log.warn({ err: error, bucket }, 'a purge could not go on; it will be tried again');
-      return false;
+      return 'failed';
     }
   }
 
   /** What an earlier life left. */
-  async #search(): Promise<void> {
+  async #search(): Promise<Outcome> {
     const { metadata, signal } = this.#options;
     let after = '';
     while (!signal.aborted) {
@@ -96,27 +107,31 @@ export class Purges {
       const last = page.at(-1);
       if (last === undefined) {
         this.#searched = true;
-        return;
+        return 'ended';
       }
       after = last.name;
     }
+    return 'more';
   }
 
-  async #purge({ name, bucketUid, owner }: Purged): Promise<void> {
+  async #slice(purge: Purge): Promise<Outcome> {
     const { clock, log, metadata, signal } = this.#options;
-    let rows = 0;
-    log.info({ bucket: name, owner }, 'purging a bucket');
-    while (!signal.aborted) {
+    const { name, bucketUid, owner } = purge;
+    if (purge.rows === null) log.info({ bucket: name, owner }, 'purging a bucket');
+    purge.rows ??= 0;
+    const untilMs = clock.steadyMs() + SLICE_MS;
+    while (!signal.aborted && clock.steadyMs() < untilMs) {
       const startedMs = clock.steadyMs();
       const removed = await metadata.purge(name, bucketUid, BATCH);
-      rows += removed;
+      purge.rows += removed;
       if (removed === 0) {
         await metadata.deleteBucket(name, bucketUid, { state: 'Deleting', owner });
-        log.info({ bucket: name, owner, rows }, 'a bucket was purged');
-        return;
+        log.info({ bucket: name, owner, rows: purge.rows }, 'a bucket was purged');
+        return 'ended';
       }
       // As long a rest as the work took: clients come first, on the writer and on the processor.
       await clock.wait(clock.steadyMs() - startedMs, signal);
     }
+    return 'more';
   }
 }
