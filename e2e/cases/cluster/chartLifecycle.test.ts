@@ -26,6 +26,7 @@ const APPLIED =
 const REPEATED = 'an Event that happens again within ten minutes becomes a series';
 /** What the operator may do and did not have to here, or did not have to by the log: why it needs the right. */
 const RARELY_USED = {
+  '*: get kmsconnections.sealgate.io': 'a KMSConnection that is deleted is read before anything is done',
   [`${TEAM}: get configmaps`]: 'the authority of a KMS lies in a ConfigMap (caBundleRef)',
   [`${TEAM}: patch secrets`]: 'credentials of an access Secret are rotated, or S3 moves to another address',
   [`${TEAM}: patch events.events.k8s.io`]: REPEATED,
