@@ -33,7 +33,7 @@ export function administerAccessKeys(options: AccessKeyAdministrationOptions): A
   };
 
   const put: AccessKeyAdministration['putAccessKey'] = async (accessKeyId, declared) => {
-    const { owner, grants, secretAccessKey } = declared;
+    const { owner, grants, secretAccessKey, ownBucketsOnly } = declared;
     if (accessKeyId === rootAccessKeyId()) throw taken(accessKeyId);
     const found = metadata.accessKey(accessKeyId);
     if (found !== null && found.owner !== owner) throw taken(accessKeyId);
@@ -56,7 +56,7 @@ export function administerAccessKeys(options: AccessKeyAdministrationOptions): A
       sealedSecret: found?.sealedSecret ?? '',
       ...secret,
     };
-    await metadata.putAccessKey(changed);
+    await metadata.putAccessKey(changed, ownBucketsOnly);
     log.info({ accessKeyId, owner, made: found === null }, 'an access key was declared');
     return report(changed);
   };

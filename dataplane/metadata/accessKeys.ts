@@ -45,8 +45,11 @@ export interface AccessKeys {
   accessKey(accessKeyId: string): AccessKeyDocument | null;
   /** Access keys by id. */
   listAccessKeys(query: AccessKeyQuery): Promise<readonly AccessKeyEntry[]>;
-  /** Inserts (revision 0) or replaces the row whose revision is one lower; otherwise MetadataError 'Conflict'. */
-  putAccessKey(accessKey: AccessKeyDocument): Promise<void>;
+  /**
+   * Inserts (revision 0) or replaces the row whose revision is one lower; otherwise MetadataError 'Conflict'. The same, with
+   * `ownBucketsOnly`, when a grant names a bucket that this owner has not declared, or has not any more.
+   */
+  putAccessKey(accessKey: AccessKeyDocument, ownBucketsOnly?: boolean): Promise<void>;
   /** Removes the row of this revision ('Conflict' for another one), or whatever row it is (null). False when there is none. */
   deleteAccessKey(accessKeyId: string, revision: number | null): Promise<boolean>;
 }

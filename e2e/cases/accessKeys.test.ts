@@ -328,6 +328,12 @@ describe('a bucket that comes to another owner', () => {
     expect(await told(unrelated)).toEqual(['200']);
     expect((await send(both.access, { method: 'GET', path: '/plain/kept' })).status).toBe(200);
     expect((await admin('GET', `/${only.access.accessKeyId}`)).status).toBe(404);
+    const wish = { owner: OWNER, secretAccessKey: 's'.repeat(40), grants: [here], ownBucketsOnly: true };
+    const late = async (owner: string) =>
+      (await admin('PUT', `/${only.access.accessKeyId}`, { ...wish, owner })).status;
+    expect(await late(OWNER)).toBe(409);
+    expect(await told(only)).toEqual(['403 InvalidAccessKeyId']);
+    expect(await late('team-b/reports')).toBe(200);
     expect((await admin('GET', `/${both.access.accessKeyId}`)).body['grants']).toEqual([elsewhere]);
   });
 });

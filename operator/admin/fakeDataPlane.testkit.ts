@@ -191,6 +191,8 @@ export class FakeDataPlane implements AdminApi {
     return await this.#call('putAccessKey', () => {
       const present = this.accessKeyStore.get(accessKeyId);
       if (present !== undefined && present.owner !== key.owner) throw refusal('AccessKeyTaken');
+      const isOwn = key.grants.every(({ bucket }) => this.buckets.get(bucket)?.owner === key.owner);
+      if (key.ownBucketsOnly === true && !isOwn) throw refusal('Conflict');
       const secret = key.secretAccessKey ?? present?.secret;
       if (secret === undefined) throw refusal('InvalidArgument');
       const grants = key.grants.map(({ prefix = '', ...rest }) => ({ prefix, ...rest }));

@@ -445,6 +445,21 @@ describe('a name that another owner has', () => {
     expect(world.secret()).not.toBeNull();
   });
 
+  test('is taken over while its access key is made: none is made, and the next look tells', async () => {
+    const world = setUpBuckets();
+    world.declare({ access: ACCESS });
+    world.dataPlane.around = async (call, act) => {
+      await Promise.resolve();
+      if (call === 'putAccessKey') world.dataPlane.change('invoices', { owner: 'team-b/heir' });
+      return act();
+    };
+    await expect(world.fresh().reconcile(KEY, NEVER)).rejects.toMatchObject({ code: 'Conflict' });
+    expect(world.keyIds()).toEqual([]);
+    expect(world.secret()).toBeNull();
+    await world.fresh().reconcile(KEY, NEVER);
+    expect(world.condition('Ready')).toBe('False BucketNameTaken');
+  });
+
   test('is not taken back by a change of the spec, only by a resource that is made anew', async () => {
     const world = await declared({ adopt: true, access: ACCESS });
     world.dataPlane.change('invoices', { owner: 'team-b/heir' });

@@ -26,6 +26,8 @@ export const putAccessKey = z.strictObject({
     .regex(/^[!-~]{16,128}$/, 'must be 16 to 128 printable characters without blanks')
     .optional(),
   grants: z.array(grant).min(1).max(16),
+  /** Refused with Conflict unless the bucket of each grant is declared by this owner at that moment. */
+  ownBucketsOnly: z.boolean().default(false),
   /** From then on the key is refused as if it did not exist; null: it does not end by itself. */
   expiresAt: timestamp.nullable().default(null),
 });

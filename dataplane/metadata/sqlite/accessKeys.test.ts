@@ -137,6 +137,20 @@ describe('when a bucket leaves its owner', () => {
     },
   );
 
+  test('none comes after, where only keys for own buckets are wished for', async () => {
+    const ofBucket = (names: readonly string[], owner = OWNER) =>
+      accessKeyOf(ID, { owner, grants: names.map((name) => grant(name)) });
+    const refused = async (key: AccessKeyDocument) => await codeOf(engine.metadata.putAccessKey(key, true));
+    expect(await refused(ofBucket([bucket.name], 'team-b/reports'))).toBe('Conflict');
+    expect(await refused(ofBucket([bucket.name, 'nowhere']))).toBe('Conflict');
+    await engine.metadata.putAccessKey(ofBucket([bucket.name]), true);
+    await engine.metadata.updateBucket(next({ owner: 'team-b/reports' }));
+    expect(await refused(ofBucket([bucket.name]))).toBe('Conflict');
+    expect(grantsOf(ID)).toBeUndefined();
+    await engine.metadata.putAccessKey(ofBucket([bucket.name]));
+    expect(grantsOf(ID)).toEqual([grant(bucket.name)]);
+  });
+
   test('they stay while it only changes, and when the change is refused', async () => {
     await put(ID, { grants: [grant(bucket.name)] });
     await engine.metadata.updateBucket(next({ rotateEveryMs: 5 }));

@@ -127,6 +127,12 @@ export class BucketWrites {
     this.#delete.run(name);
   }
 
+  /** 'Conflict' unless this owner has declared the bucket of that name. */
+  requireOwner(name: string, owner: string): void {
+    if (this.#load(name)?.bucket.owner !== owner)
+      throw new MetadataError('Conflict', `bucket ${name} is not declared by ${owner}`);
+  }
+
   #leaveOwner({ name, owner }: BucketDocument): void {
     if (owner !== null) this.#accessKeys.endGrants(owner, name);
   }

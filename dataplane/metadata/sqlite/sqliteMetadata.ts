@@ -26,7 +26,8 @@ export function openSqliteMetadata(options: SqliteMetadataOptions): Metadata {
   const now = options.now ?? Date.now;
   return {
     ...reads,
-    putAccessKey: (accessKey) => writer.send('putAccessKey', accessKey),
+    putAccessKey: (accessKey, ownBucketsOnly = false) =>
+      writer.send('putAccessKey', accessKey, ownBucketsOnly),
     deleteAccessKey: (accessKeyId, revision) => writer.send('deleteAccessKey', accessKeyId, revision),
     createBucket: (bucket, keyVersion) => writer.send('createBucket', bucket, keyVersion),
     updateBucket: (bucket, keyVersions, ifEmpty = false) =>

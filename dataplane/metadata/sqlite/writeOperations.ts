@@ -69,7 +69,7 @@ export interface WriteOperations {
   retireKeyVersion(bucketUid: Id, n: number): boolean;
   putJobState(kind: JobKind, bucketUid: Id, state: string | null): void;
   replaceBody(version: NewVersion, replaces: ReplacedBody, body: ReplacementBody, nowMs: number): boolean;
-  putAccessKey(accessKey: AccessKeyDocument): void;
+  putAccessKey(accessKey: AccessKeyDocument, ownBucketsOnly: boolean): void;
   deleteAccessKey(accessKeyId: string, revision: number | null): boolean;
   purge(name: string, bucketUid: Id, limit: number, nowMs: number): number;
   takeEpoch(): number;
@@ -160,7 +160,7 @@ export function createWriteOperations(
       case 'replaceBody':
         return replaces.replaceBody(...command.args);
       case 'putAccessKey':
-        return accessKeys.put(...command.args);
+        return putAccessKey(buckets, accessKeys, ...command.args);
       case 'deleteAccessKey':
         return accessKeys.delete(...command.args);
       case 'purge':
@@ -169,4 +169,16 @@ export function createWriteOperations(
         return epochs.take();
     }
   };
+}
+
+/** In the transaction in which a bucket changes its owner, or is removed, its keys lose it: so no key comes after that. */
+function putAccessKey(
+  buckets: BucketWrites,
+  accessKeys: AccessKeyWrites,
+  accessKey: AccessKeyDocument,
+  ownBucketsOnly: boolean,
+): void {
+  if (ownBucketsOnly)
+    for (const { bucket } of accessKey.grants) buckets.requireOwner(bucket, accessKey.owner);
+  accessKeys.put(accessKey);
 }
